@@ -79,6 +79,7 @@ BASE: dict[str, Any] = {
         {"dataset": "marked", "systems": ["near"], "budget": {"trials": 2}},
         {"dataset": "folded", "systems": ["near"], "budget": {"trials": 2}},
         {"dataset": "weighed", "systems": ["trees"], "budget": {"trials": 2}, "shards": {"trees": 2}},
+        {"dataset": "wards", "systems": ["near"], "budget": {"trials": 2}},
     ],
     "report": {"points": 40, "surface": 20, "margin": 2.0},
     "datasets": {
@@ -112,8 +113,17 @@ BASE: dict[str, Any] = {
             "simulate": {"faults": ["truncated"]},
             "sizes": {"train": 8, "dev": 4, "eval": 4},
             "patient": "/([a-z0-9]{8})_",
-            "same_patient": {"aaaaaaab": "aaaaaaac"},
-            "event_labels": {"other": ["fnsz"]},
+        },
+        "wards": {
+            "source": "eeg",
+            "folder": "seven",
+            "patient": "(P\\d)",
+            "sizes": {"train": 8, "dev": 4, "eval": 4},
+            "files": "*.edf",
+            "same_patient": {"P9": "P1"},
+            "annotations": "table",
+            "annotation_table": "marks.csv",
+            "event_labels": {"seizure": ["fit"], "non_epileptic": ["faint"], "other": ["yawn"]},
         },
         "tissues": {
             "source": "slides",
@@ -221,6 +231,14 @@ OTHERS: dict[str, Any] = {
     "SlidesConfig.patient": "(\\d{8})_[a-z]",
     "SlidesConfig.classes": ["susp"],
     "SimulatedSlidesConfig.faults": ["empty_region"],
+    "EegConfig.files": "**/*.edf",
+    "EegConfig.same_patient": "P2",
+    "EegConfig.annotation_table": "more_marks.csv",
+    "EventLabelsConfig.seizure": ["spell"],
+    "EventLabelsConfig.non_epileptic": ["swoon"],
+    "EventLabelsConfig.other": ["blink"],
+    "EventLabelsConfig.seizure_start": ["on"],
+    "EventLabelsConfig.seizure_stop": ["off"],
     "EegConfig.sfreq": 100,
     "EegConfig.frame_length": 0.4,
     "EegConfig.frame_hop": 0.2,
@@ -258,11 +276,20 @@ PARTS = {
     "augmenter": "view",
 }
 
+#: Keys of recordings that a user has, which a simulated corpus lacks.
+OWN_RECORDINGS = {"files", "same_patient", "annotations", "annotation_table", "event_labels"}
+
 #: Datasets that are here for some keys alone; another dataset has their other keys.
-DATASET_PARTS = {"parted": {"files"}, "marked": {"split_values"}, "folded": {"folds", "fold"}, "weighed": {"weight"}}
+DATASET_PARTS = {
+    "parted": {"files"},
+    "marked": {"split_values"},
+    "folded": {"folds", "fold"},
+    "weighed": {"weight"},
+    "wards": OWN_RECORDINGS,
+}
 
 #: Datasets that cannot take some keys, which other datasets have.
-DATASET_LACKS = {"rows": {"split_values", "folds", "fold", "weight"}}
+DATASET_LACKS = {"rows": {"split_values", "folds", "fold", "weight"}, "brains": OWN_RECORDINGS}
 
 
 #: The comparison whose tuners all train an estimator.

@@ -90,6 +90,15 @@ def write(folder: Path, tree: list[Night], annotate: dict[str, Callable[[Night],
             path.with_suffix(suffix).write_text(text(night), encoding="utf-8")
 
 
+def write_wards(folder: Path) -> None:
+    """Write what the dataset wards of BASE names: recordings without content, which are enough to plan, and tables."""
+    (folder / "seven").mkdir()
+    for patient in range(10):
+        (folder / "seven" / f"P{patient}.edf").touch()
+    for name in ("marks.csv", "more_marks.csv"):
+        (folder / name).write_text("file,start,stop,label\nP1.edf,1,2,fit\n", encoding="utf-8")
+
+
 def tse_bi(night: Night) -> str:
     """Return an annotation of v1 with two classes."""
     rows = [f"{start:.4f} {stop:.4f} {label} 1.0000" for start, stop, label in night.listed]

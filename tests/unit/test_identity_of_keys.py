@@ -112,6 +112,7 @@ NEUTRAL: dict[str, str] = {
     "*.published": "is a label",
     "ImagesConfig.layout": "the names of the folders say the same",
     "ImagesConfig.brightest": "is for pictures of more than 8 bits; here is none",
+    "EegConfig.unannotated": "is for recordings without an annotation; here is none",
     "*.strict": "stops a run at a bad file; here is none",
     "*.files_per_job": "says how the preparation is divided into jobs",
 }
@@ -171,9 +172,11 @@ def small_config(folder: Path) -> dict[str, Any]:
             optional = OPTIONAL if name == "tuner" else {}
             config["systems"][name] = system | {"trainer": "pytorch", "training": {"epochs": 2, **optional}}
     del config["datasets"]["fetched"]
+    # Recordings of a user, which are only named to plan.
+    del config["datasets"]["wards"]
     # Varied for a system of its own; slides would take long.
     del config["compare"][5]["tuner_overrides"]
-    config["compare"] = [one for one in config["compare"] if one["dataset"] != "fetched"]
+    config["compare"] = [one for one in config["compare"] if one["dataset"] not in ("fetched", "wards")]
     config["datasets"]["labelled"]["labels"] = str(folder / "labels.csv")
     for name in ("files", "pictures", "labelled"):
         config["datasets"][name]["folder"] = str(folder / config["datasets"][name]["folder"])

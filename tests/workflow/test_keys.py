@@ -23,6 +23,7 @@ from support.config_keys import (
 )
 from support.config_models import collect_models
 from support.dag import plan
+from support.eeg_trees import write_wards
 from support.tables import write_table_folder
 
 
@@ -37,6 +38,7 @@ def folder(tmp_path_factory):
     write_table_folder(folder / "six", seed=1)
     write_images(folder / "four", classes=3)
     write_labels(folder / "three", "labels.csv", "other.csv")
+    write_wards(folder)
     return folder
 
 
@@ -64,6 +66,8 @@ def find_reason_to_skip(leaf):
     reasons = {
         "changes no plan, which is tested": leaf.key in UNPLANNED,
         "goes with a corpus that is made, or excludes it; both are tested": leaf.key in corpus,
+        "goes with the other of both, and with annotations: edf_plus, which is tested": leaf.key
+        in ("EventLabelsConfig.seizure_start", "EventLabelsConfig.seizure_stop"),
         "goes with splitting by list, which is tested": leaf.key == "SplittingConfig.file",
         "excludes the other of folder and fetch, which is tested": leaf.value is None
         and leaf.key in ("CsvFolderConfig.folder", "CsvFolderConfig.fetch"),
