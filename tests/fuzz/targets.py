@@ -43,6 +43,7 @@ from blindtune.datasets.eeg.montages import create_montage, find_derivation
 from blindtune.datasets.registry import create_source
 from blindtune.datasets.slides import annotations as slide_annotations
 from blindtune.datasets.slides.discovery import _read_split_list
+from blindtune.datasets.slides.polygons import compute_areas
 from blindtune.datasets.table.config import TableConfig
 from blindtune.decoding.ledger import Ledger
 from blindtune.decoding.sealed_split import read_seal
@@ -204,6 +205,12 @@ def _binary_table(form: str) -> list[bytes]:
     return [stream.getvalue()]
 
 
+def _shape(path: Path) -> None:
+    """Read the annotation of a slide and compute the areas of its classes."""
+    annotation = slide_annotations.read_annotation(path)
+    compute_areas(annotation.regions, {"dcis": ["dcis"], "indc": ["indc"]}, (640, 640))
+
+
 TARGETS: dict[str, Target] = {
     "table": Target("t.csv", _read_table, _texts),
     "table_packed": Target("t.csv", _read_table, _packed),
@@ -220,8 +227,9 @@ TARGETS: dict[str, Target] = {
     "edf": Target("a.edf", _header, _edf),
     "eeg_csv": Target("a.csv_bi", _annotation, files("eeg.csv_bi")),
     "eeg_tse": Target("a.tse", _annotation, files("eeg.tse")),
-    "slide_csv": Target("a.csv", slide_annotations.read_annotation, files("slide.csv")),
-    "slide_xml": Target("a.xml", slide_annotations.read_annotation, files("slide.xml")),
+    "slide_csv": Target("a.csv", _shape, files("slide.csv")),
+    "slide_xml": Target("a.xml", _shape, files("slide.xml", "slide_halo.xml", "slide_asap.xml")),
+    "slide_json": Target("a.json", _shape, files("slide.geojson", "slide_dsa.json"), structured=True),
     "card": Target("card.json", read_card, files("card.json", "card_bayes.json"), structured=True),
     "protocol": Target(
         "protocol.json",

@@ -1,5 +1,7 @@
 """The share of a square that regions cover, against counting points."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -236,3 +238,20 @@ def test_area_of_many_vertices_equals_that_of_one_shape(monkeypatch: pytest.Monk
             compute_coverage(np.array([[-125, 0]]), 200, first)[0] * 200**2 / first.area, abs=0.05
         )
     assert whole.oddities == divided.oddities
+
+
+def test_copies_upon_each_other_are_joined_first(monkeypatch: pytest.MonkeyPatch):
+    """Shapes that all fill the same cells are not cut into every one of them."""
+    for name, value in (("MAX_UNDIVIDED", 100), ("_MAX_IN_CELL", 20), ("_MAX_STEPS", 16)):
+        monkeypatch.setattr(polygons_module, name, value)
+    divided: list[int] = []
+    original = polygons_module._divide
+
+    def count(shapes: NDArray[np.object_], *rest: Any) -> Any:
+        divided.append(len(shapes))
+        return original(shapes, *rest)
+
+    monkeypatch.setattr(polygons_module, "_divide", count)
+    areas = compute_areas([region("dcis", rectangle(0, 0, 90, 90))] * 2000, CLASSES, (100, 100))
+    assert areas.by_class["dcis"].area == 8100
+    assert divided == [2000, 1]

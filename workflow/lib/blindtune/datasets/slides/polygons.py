@@ -36,6 +36,8 @@ MAX_UNDIVIDED = 20_000
 _FEW_REGIONS = 2000
 #: Vertices of a cell, columns and rows into which a part of a slide is divided, and how often that is repeated.
 _MAX_IN_CELL, _MAX_STEPS, _MAX_DEPTH = 2000, 64, 8
+#: In how many cells a shape is on average at most, before shapes are joined.
+_MAX_REPEATED = 8
 #: A region is within another if at least this share of it is, and if it is smaller by this factor.
 _WITHIN = 0.99
 #: Pairs of regions of two classes whose bounds overlap; people draw far fewer.
@@ -367,7 +369,7 @@ def _subtract(shapes: NDArray[Any], outer: NDArray[np.int64], cuts: NDArray[Any]
                 is_cut = np.arange(len(both)) > 0
                 parts[int(at)] = list(_divide(both, is_cut, np.array(shapely.bounds(shapes[at]))))
             else:
-                shapes[at] = _keep_polygons(shapely.difference(shapes[at], shapely.disjoint_subset_union_all(some)))
+                shapes[at] = _keep_polygons(shapely.difference(shapes[at], _union(some)))
         except GEOSException as error:
             shapes[at] = shapely.Polygon()
             oddities.add_failure(at, error)
@@ -410,7 +412,7 @@ def _join(shapes: NDArray[Any], size: tuple[int, int]) -> Area:
 
     shapes = shapes[~shapely.is_empty(shapes)]
     if shapely.get_num_coordinates(shapes).sum() <= MAX_UNDIVIDED:
-        cells = [_union(shapes, few=True)]
+        cells = [_union(shapes)]
     else:
         cells = list(_divide(shapes, np.zeros(len(shapes), bool), np.array([0, 0, *size], np.float64)))
     found = np.empty(len(cells), dtype=object)
@@ -428,8 +430,7 @@ def _divide(
     if is_cut.all():
         return
     if depth == _MAX_DEPTH or vertices <= _MAX_IN_CELL:
-        whole = _union(shapes[~is_cut])
-        yield _keep_polygons(shapely.difference(whole, _union(shapes[is_cut]))) if is_cut.any() else whole
+        yield _difference(shapes, is_cut)
         return
     # A grid rather than halves: where the box is small, the geometry ignores most of a large shape.
     steps = min(_MAX_STEPS, 1 + math.isqrt(vertices // _MAX_IN_CELL))
@@ -437,6 +438,11 @@ def _divide(
     boxes = np.array([(x[i], y[j], x[i + 1], y[j + 1]) for i in range(steps) for j in range(steps)])
     cells = np.asarray(shapely.box(*boxes.T))
     number, found = shapely.STRtree(shapes).query(cells)
+    if len(found) > _MAX_REPEATED * len(shapes) + _MAX_STEPS**2 and len(shapes) > 1:
+        # Large shapes upon each other: each of them would be cut into every cell.
+        shapes, is_cut = np.array([_difference(shapes, is_cut)]), np.zeros(1, bool)
+        yield from _divide(shapes, is_cut, box, depth + 1)
+        return
     bounds = shapely.bounds(shapes)[found]
     inside = (bounds[:, :2] >= boxes[number, :2]).all(axis=1) & (bounds[:, 2:] <= boxes[number, 2:]).all(axis=1)
     parts = shapes[found]
@@ -444,7 +450,16 @@ def _divide(
     filled = np.flatnonzero(~shapely.is_empty(parts))
     filled = filled[np.argsort(number[filled], kind="stable")]
     for at, some in zip(*_group(number[filled], filled), strict=True):
-        yield from _divide(parts[some], is_cut[found[some]], boxes[at], depth + 1)
+        smaller = shapely.get_num_coordinates(parts[some]).sum() <= vertices / 2
+        yield from _divide(parts[some], is_cut[found[some]], boxes[at], depth + 1 if smaller else _MAX_DEPTH)
+
+
+def _difference(shapes: NDArray[Any], is_cut: NDArray[np.bool_]) -> "BaseGeometry":
+    """Return the union of some shapes without those that are cuts."""
+    import shapely
+
+    whole = _union(shapes[~is_cut])
+    return _keep_polygons(shapely.difference(whole, _union(shapes[is_cut]))) if is_cut.any() else whole
 
 
 def _group(numbers: NDArray[np.int64], values: NDArray[Any]) -> tuple[NDArray[np.int64], list[NDArray[Any]]]:
@@ -453,14 +468,13 @@ def _group(numbers: NDArray[np.int64], values: NDArray[Any]) -> tuple[NDArray[np
     return found, np.split(values, starts[1:]) if len(found) else []
 
 
-def _union(shapes: NDArray[Any], few: bool = False) -> "BaseGeometry":
+def _union(shapes: NDArray[Any]) -> "BaseGeometry":
     """Return the union of some shapes; where the geometry fails on it, on a grid of a thousandth of a pixel."""
     import shapely
     from shapely.errors import GEOSException
 
     try:
-        # The second is many times faster where most shapes do not touch each other.
-        return shapely.union_all(shapes) if few else shapely.disjoint_subset_union_all(shapes)
+        return shapely.union_all(shapes)
     except GEOSException:
         return shapely.union_all(shapes, grid_size=0.001)
 
