@@ -7,7 +7,7 @@ import pytest
 
 from blindtune.config.schema import describe_plan, read
 from blindtune.core.errors import UserError
-from blindtune.requests.estimates import Estimator, check_requests
+from blindtune.job_resources.estimates import Estimator, check_requests
 from support.builders import config, write_csv_folder
 
 TPE = {"library": "optuna", "algorithm": "tpe", "batch": 6}
