@@ -7,7 +7,7 @@ import pytest
 
 from blindtune.config.schema import describe_plan, read
 from blindtune.core.errors import UserError
-from blindtune.requests.estimates import Estimator, check_requests
+from blindtune.job_resources.estimates import Estimator, check_requests
 from support.builders import config, write_csv_folder
 
 TPE = {"library": "optuna", "algorithm": "tpe", "batch": 6}
@@ -62,6 +62,11 @@ def test_memory_is_that_of_one_node(tmp_path: Path) -> None:
     [
         (tuned(TPE | {"batch": 1}), {}, "optuna's tpe proposes one set at a time, which one worker trains"),
         (tuned({"library": "keras-tuner", "algorithm": "bayesian"}), {}, "keras-tuner's bayesian proposes one"),
+        (
+            tuned({"library": "keras-tuner", "algorithm": "grid"}, space="guide_mlp"),
+            {},
+            "keras-tuner's grid proposes one",
+        ),
         ({"kind": "knn", "n_neighbors": [1, 3]}, {}, "is for tuners"),
         ({"kind": "manual", "model": "mlp_m1"}, {}, "is for tuners"),
         (tuned({"library": "optuna", "algorithm": "random"}), {"shards": {"it": 2}}, "trained by its shards"),

@@ -44,6 +44,11 @@ class TrainerEntry(Entry):
             another one is refused.
         max_trainings: trainings after which its process is replaced by a new one, since its library does not give all
             memory back (docs/measured/index.md); None: never.
+        memory_mb: MB of a process that has imported its libraries, without data; what a job asks a cluster for begins
+            with it.
+        seconds_per_sample: CPU seconds that it takes for each epoch and each sample; a job asks for several times as
+            much.
+        gpu: whether it computes on a GPU if there is one; if not, a config that asks for one is refused.
     """
 
     environment: str = "networks"
@@ -59,6 +64,9 @@ class TrainerEntry(Entry):
     sample_weights: bool = False
     optional_settings: tuple[str, ...] = ()
     max_trainings: int | None = None
+    memory_mb: int = 1500
+    seconds_per_sample: float = 4e-4
+    gpu: bool = False
 
     def unread_settings(self) -> tuple[str, ...]:
         """Return the settings of training that it does not read, those included that a config must not give."""
@@ -95,6 +103,7 @@ TRAINERS = Registry(
             environment="keras-jax",
             description="the same on JAX",
             max_trainings=100,
+            memory_mb=1200,
         ),
         "keras-torch": TrainerEntry(
             create="blindtune.training.keras.torch:KerasTorchTrainer",
@@ -106,6 +115,7 @@ TRAINERS = Registry(
             ignored=_KERAS_IGNORES,
             environment="keras-torch",
             description="the same on PyTorch",
+            memory_mb=1300,
         ),
         "pytorch": TrainerEntry(
             create="blindtune.training.pytorch:PyTorchTrainer",
@@ -115,6 +125,9 @@ TRAINERS = Registry(
             own_networks=True,
             optional_settings=OPTIONAL_SETTINGS,
             description="an eager PyTorch loop",
+            memory_mb=800,
+            seconds_per_sample=5e-5,
+            gpu=True,
         ),
         "scikeras": TrainerEntry(
             create="blindtune.training.scikeras:SciKerasTrainer",
@@ -135,6 +148,7 @@ TRAINERS = Registry(
             optional_settings=OPTIONAL_SETTINGS,
             description="PyTorch models through skorch",
             random_crops=False,
+            memory_mb=700,
         ),
         "fused": TrainerEntry(
             create="blindtune.training.fused.trainer:FusedTrainer",
@@ -146,6 +160,9 @@ TRAINERS = Registry(
             families=("mlp",),
             layers=("dense", "dropout", "flatten"),
             random_crops=False,
+            memory_mb=600,
+            seconds_per_sample=3e-5,
+            gpu=True,
         ),
         "estimator": TrainerEntry(
             create="blindtune.training.estimator:EstimatorTrainer",
@@ -153,14 +170,25 @@ TRAINERS = Registry(
             sample_weights=True,
             network=False,
             random_crops=False,
+            memory_mb=500,
+            seconds_per_sample=1e-3,
         ),
-        "knn": TrainerEntry(create="blindtune.training.sklearn:knn", metrics=True, environment="scikit", network=False),
+        "knn": TrainerEntry(
+            create="blindtune.training.sklearn:knn",
+            metrics=True,
+            environment="scikit",
+            network=False,
+            memory_mb=350,
+            seconds_per_sample=1e-3,
+        ),
         "random_forest": TrainerEntry(
             create="blindtune.training.sklearn:random_forest",
             metrics=True,
             sample_weights=True,
             environment="scikit",
             network=False,
+            memory_mb=400,
+            seconds_per_sample=1e-3,
         ),
     },
 )

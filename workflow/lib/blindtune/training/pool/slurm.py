@@ -236,11 +236,10 @@ class SrunWorker:
                 f"--nodelist={node}",
                 "--nodes=1",
                 "--ntasks=1",
-                "--cpus-per-task=1",
-                "--cpu-bind=none",
-                # A step beside the one of the study: it shares what the job has on that node.
+                # A step beside others: it shares what the job has on that node. With --cpus-per-task or --exact, Slurm
+                # could give the same core to each.
                 "--overlap",
-                "--exact",
+                "--cpu-bind=none",
                 "--mem=0",
                 "--job-name=blindtune_worker",
                 f"--immediate={_START_SECONDS}",

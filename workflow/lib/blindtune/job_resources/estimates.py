@@ -18,7 +18,7 @@ from blindtune.core.validation import load, suggest_name
 from blindtune.datasets.corpus.base import FILES_PER_JOB
 from blindtune.datasets.corpus.config import CorpusConfig
 from blindtune.datasets.eeg.config import EegConfig
-from blindtune.requests.data import DataSize, estimate_size
+from blindtune.job_resources.data import DataSize, estimate_size
 from blindtune.training.registry import TRAINERS
 from blindtune.views.config import AugmentedView, CropsView, FeaturesView
 
@@ -33,29 +33,14 @@ _MAX_MINUTES = 7 * 24 * 60
 #: Estimates of the time are multiplied by this.
 _TIME_MARGIN = 4
 
-#: MB of a process that has imported the libraries of a trainer.
-_TRAINER_MB = {
-    "knn": 350,
-    "random_forest": 400,
-    "bayes": 400,
-    "estimator": 500,
-    "pytorch": 800,
-    "fused": 600,
-    "skorch": 700,
-    "keras": 1500,
-    "keras-jax": 1200,
-    "keras-torch": 1300,
-    "scikeras": 1500,
-}
-#: Of a trainer of another package.
-_UNKNOWN_TRAINER_MB = 1500
+#: MB of a process that estimates the Bayes error.
+_BAYES_MB = 400
 #: MB that the library of a tuner adds to the process that proposes.
 _LIBRARY_MB = {"keras-tuner": 700, "optuna": 200, "scikit-learn": 150}
 _UNKNOWN_LIBRARY_MB = 300
 
-#: CPU seconds for each epoch and each sample: a fixed part, and one for each value of a sample.
-_SECONDS_PER_SAMPLE = {"fused": 3e-5, "pytorch": 5e-5, "estimator": 1e-3, "knn": 1e-3, "random_forest": 1e-3}
-_SLOW_SECONDS_PER_SAMPLE = 4e-4
+#: CPU seconds of an estimate of the Bayes error for each sample, and of each epoch of a training for each value of one.
+_BAYES_SECONDS_PER_SAMPLE = 4e-4
 _SECONDS_PER_VALUE = 2e-7
 #: CPU seconds of a trial without its epochs.
 _SECONDS_PER_TRIAL = 2.0
@@ -70,9 +55,6 @@ _FEATURES_MB = 256 * 8 * 2 / 1e6
 
 #: Minutes of a job that a cluster may run together with others of its kind, at most.
 _LIGHT_MINUTES = 60
-
-#: Trainers that compute on a GPU if there is one. Of trainers of other packages nothing is known.
-GPU_TRAINERS = frozenset({"fused", "pytorch"})
 
 #: Rules whose jobs belong to one system.
 _SYSTEM_RULES = ("study", "decode", "post_mortem")
@@ -203,7 +185,7 @@ class Estimator:
     def _system_memory(self, rule: str, dataset: str, system: str, settings: System) -> float:
         """Return the MB of a study, a decode or a post-mortem: of each process, its libraries and its data."""
         size, trainer = self._size(dataset), _trainer_name(settings)
-        process = _TRAINER_MB.get(trainer, _UNKNOWN_TRAINER_MB)
+        process = _BAYES_MB if isinstance(settings, Bayes) else TRAINERS[trainer].memory_mb
         data = _viewed_mb(settings, size)
         if isinstance(settings, Tuned | Manual):
             values = _viewed_values(settings, size)
@@ -245,9 +227,10 @@ class Estimator:
 
     def _study_seconds(self, dataset: str, settings: System) -> float:
         """Return the CPU seconds of all trainings of a study."""
-        size, trainer = self._size(dataset), _trainer_name(settings)
-        budget = self._config.comparison(dataset).budget
-        per_sample = _SECONDS_PER_SAMPLE.get(trainer, _SLOW_SECONDS_PER_SAMPLE)
+        size, budget = self._size(dataset), self._config.comparison(dataset).budget
+        per_sample = _BAYES_SECONDS_PER_SAMPLE
+        if not isinstance(settings, Bayes):
+            per_sample = TRAINERS[settings.trainer_name].seconds_per_sample
         values = size.n_values
         trials, epochs = settings.n_candidates, 1
         if isinstance(settings, Tuned | Manual):
@@ -277,8 +260,7 @@ class Estimator:
 
 def may_use_gpu(settings: System) -> bool:
     """Return whether the trainer of a system may compute on a GPU."""
-    trainer = _trainer_name(settings)
-    return trainer in GPU_TRAINERS or (trainer not in _TRAINER_MB and TRAINERS[trainer].network)
+    return not isinstance(settings, Bayes) and TRAINERS[settings.trainer_name].gpu
 
 
 def check_requests(config: Config, where: str) -> None:
@@ -291,6 +273,7 @@ def check_requests(config: Config, where: str) -> None:
     Raises:
         UserError: the message names the system.
     """
+    gpu_trainers = " or ".join(sorted(name for name, entry in TRAINERS.entries.items() if entry.gpu))
     for name, request in config.resources.systems.items():
         if name not in config.systems:
             hint = suggest_name(name, list(config.systems))
@@ -301,7 +284,7 @@ def check_requests(config: Config, where: str) -> None:
             if not may_use_gpu(settings):
                 raise UserError(
                     f"{where}: resources.systems.{name}.gpu: its trainer on {dataset} ({_trainer_name(settings)}) "
-                    f"computes on the CPU alone; take the key out, or use trainer {' or '.join(sorted(GPU_TRAINERS))}"
+                    f"computes on the CPU alone; take the key out, or use trainer {gpu_trainers}"
                 )
     estimator = Estimator(config)
     for one in config.compare:

@@ -1,5 +1,6 @@
 """What each job asks for: memory, minutes and GPUs, from the config alone."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 
 from blindtune.config.schema import Config, read
 from blindtune.core.errors import UserError
-from blindtune.requests.estimates import Estimator, check_requests
+from blindtune.job_resources.estimates import Estimator, check_requests
+from blindtune.training.registry import TRAINERS
 from support.builders import merged
 from support.workflow_runs import TINY
 
@@ -133,6 +135,17 @@ def test_gpu_goes_to_systems_whose_trainer_uses_one() -> None:
     assert count(by_rule) == {"expert": 1, "tpe": 1}
     assert count(by_system) == {"tpe": 2}
     assert Estimator(by_rule).needs("figures", {}).gpu == 0
+
+
+def test_trainer_declares_its_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory, time and GPU of a trainer are those of its entry, whichever package it is from."""
+    config = resources(rules={"study": {"gpu": 1}})
+    before = Estimator(config).needs("study", STUDY | {"system": "tpe"})
+    entry = replace(TRAINERS["pytorch"], memory_mb=9000, seconds_per_sample=0.5, gpu=False)
+    monkeypatch.setitem(TRAINERS.entries, "pytorch", entry)
+    after = Estimator(config).needs("study", STUDY | {"system": "tpe"})
+    assert after.mem_mb == before.mem_mb + 8200 and after.runtime > before.runtime
+    assert (before.gpu, after.gpu) == (1, 0)
 
 
 @pytest.mark.parametrize(

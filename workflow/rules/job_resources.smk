@@ -1,6 +1,6 @@
 """What each job asks for: memory, minutes and GPUs. `--set-resources` and the config key `resources` count before it.
 
-In: CONFIG. Out: functions for the `resources` of the other rules; `blindtune.requests.estimates` has the formulas.
+In: CONFIG. Out: functions for the `resources` of the other rules; `blindtune.job_resources.estimates` has the formulas.
 
 Light jobs have a `group`, so that one job of a cluster can run many; a profile says how many (`group-components`).
 Each takes one of the resource `grouped`, by which a profile limits how many of a group run at a time, and so what the
@@ -9,7 +9,7 @@ group asks for together. Without a cluster both do nothing.
 
 from snakemake.resources import Resources
 
-from blindtune.requests.estimates import Estimator, check_requests
+from blindtune.job_resources.estimates import Estimator, check_requests
 
 ESTIMATOR = Estimator(CONFIG)
 
