@@ -159,6 +159,10 @@ def test_time_stamps_without_a_gap_change_nothing(tmp_path: Path) -> None:
     np.testing.assert_array_equal(x, y)
     assert found.facts["notes"] == ["begins at 7 s by its time stamps, which count from there"]
     path.write_bytes(content)
+    stamp(path, [round(0.9924 * number, 3) for number in range(120)], "EDF+C")
+    found, _ = read(tmp_path)
+    assert found.facts["notes"][0].startswith("its time stamps are behind its sampling rate, by 0.5 s at 1 records")
+    path.write_bytes(content)
     stamp(path, [*range(60), *range(50, 110)], "EDF+C")
     assert (read(tmp_path)[0].bad or "").startswith("has time stamps that go backwards: record 61 begins at 50 s")
     for kind, bad in (("EDF+C", False), ("EDF+D", True)):

@@ -270,9 +270,15 @@ def find_stretches(
         start = round(stamps[first] - stamps[0], 6)
         found.append(Stretch(first, number, start, float((number - first) * header.record_seconds)))
         first = number
-    gap = sum(later.start - earlier.end for earlier, later in pairwise(found))
-    if len(found) > 1:
-        notes.append(f"has {len(found) - 1} gaps of {gap:g} s in all by its time stamps; no segment spans one")
+    between = [later.start - earlier.end for earlier, later in pairwise(found)]
+    gaps = [gap for gap in between if gap > slack]
+    if gaps:
+        notes.append(f"has {len(gaps)} gaps of {sum(gaps):g} s in all by its time stamps; no segment spans one")
+    if len(gaps) < len(between):
+        notes.append(
+            f"its time stamps are behind its sampling rate, by {DRIFT_SLACK:g} s at {len(between) - len(gaps)} "
+            "records; no segment spans one"
+        )
     return found, notes
 
 

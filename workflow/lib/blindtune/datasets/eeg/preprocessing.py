@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Seconds by which a recording is extended at both ends, so that the band-pass settles.
 MARGIN = 5.0
+#: Seconds that are read at once to look at segments.
+WINDOW = 60.0
 #: What is left of a transient of the band-pass where it counts as settled.
 SETTLED = 1e-15
 
@@ -67,6 +69,8 @@ class Signals:
         self._rows: dict[int, list[int]] = {}
         for row, number in enumerate(channels):
             self._rows.setdefault(header.signals[number].samples, []).append(row)
+        #: What was read last to look at: the stretch, the first sample, the samples.
+        self._windows: dict[int, tuple[Stretch, int, NDArray[np.float64]]] = {}
         self._held = (0, 0)
         self._data: dict[int, tuple[BaseRaw, list[int]]] = {}
 
@@ -84,14 +88,14 @@ class Signals:
             seconds: length in seconds.
 
         Returns:
-            (n_channels, n_samples) float64 in microvolts.
+            (n_channels, n_samples) float64 in microvolts, not to be written to.
         """
         parts = []
         for samples, rows in self._rows.items():
             rate = self.rates[rows[0]]
             first = int((start - stretch.start) * rate)
             last = min(first + int(seconds * rate), samples * (stretch.stop - stretch.first))
-            parts.append((rows, self.read(samples, stretch, first, last)))
+            parts.append((rows, self._look_at(samples, stretch, first, last)))
         if len(parts) == 1:
             return parts[0][1]
         length = max(part.shape[1] for _, part in parts)
@@ -101,6 +105,15 @@ class Signals:
             for row, x in zip(rows, part, strict=True):
                 out[row] = np.interp(at, np.arange(len(x)), x)
         return out
+
+    def _look_at(self, samples: int, stretch: Stretch, start: int, stop: int) -> NDArray[np.float64]:
+        """Return the same as `read`, of a longer part that is read at once: each call of MNE takes time."""
+        held = self._windows.get(samples)
+        if held is None or held[0] != stretch or start < held[1] or stop > held[1] + held[2].shape[1]:
+            longer = min(max(stop, start + int(WINDOW * self.rate)), samples * (stretch.stop - stretch.first))
+            held = (stretch, start, self.read(samples, stretch, start, longer))
+            self._windows[samples] = held
+        return held[2][:, start - held[1] : stop - held[1]]
 
     def read(
         self, samples: int, stretch: Stretch, start: int, stop: int, row: int | None = None
