@@ -97,7 +97,7 @@ def main() -> int:
 
 def _survey_and_cut(folder: Path, path: Path, patch: int, rounds: int) -> None:
     annotation = next(one for suffix in ANNOTATIONS if (one := path.with_suffix(suffix)).exists())
-    found = SlideFile(*(str(one.relative_to(folder)) for one in (path, annotation)), "it")
+    found = SlideFile(path.relative_to(folder).as_posix(), annotation.relative_to(folder).as_posix(), "it")
     sizes = {"train": 2, "dev": 2, "eval": 2}
     settings = SlidesConfig.model_validate({"source": "slides", "folder": str(folder), "sizes": sizes, "patch": patch})
 
