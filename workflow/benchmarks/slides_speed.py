@@ -5,8 +5,10 @@
 
 Draws places on one slide and reads the same places in turns: with the plain loop (read_region, to RGB, to an array),
 with `cut` with one thread and with several, and by only decoding the JPEG tiles under each patch. On all cores, one
-process per core reads separate places, like the jobs of the workflow. Best and median over the rounds; memory is the
-peak without the libraries, with the patches (0.75 MiB each at 512 pixels). On a busy machine only the CPU times count.
+process per core reads separate places, like the jobs of the workflow. On a simulated slide, survey and cut together, as
+the extract job does them, are compared with the plain loop over the same accepted patches. Best and median over the
+rounds; memory is the peak without the libraries, with the patches (0.75 MiB each at 512 pixels). On a busy machine only
+the CPU times count.
 """
 
 import argparse
@@ -26,9 +28,10 @@ from tifffile import TiffFile
 
 from blindtune.datasets.base import Sizes
 from blindtune.datasets.corpus.survey import Candidate
-from blindtune.datasets.slides.config import SimulatedSlidesConfig
+from blindtune.datasets.slides.config import ANNOTATIONS, SimulatedSlidesConfig, SlidesConfig
+from blindtune.datasets.slides.discovery import SlideFile
 from blindtune.datasets.slides.simulated.corpus import SlidesSimulator
-from blindtune.datasets.slides.survey import cut
+from blindtune.datasets.slides.survey import OpenSlideFile, cut
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,33 @@ def main() -> int:
         corners = np.random.default_rng(1).integers(0, room, (arguments.count, 2))
         work = Work(path, tuple((int(x), int(y)) for x, y in corners), arguments.patch)
         print(f"{path.name}: {len(work.places)} patches of {work.patch}; {measure.CORES} cores")
+        if arguments.file is None:
+            _survey_and_cut(Path(folder), path, arguments.patch, arguments.rounds)
         _one_process(work, arguments.rounds)
         _all_cores(work, arguments.rounds)
     return 0
+
+
+def _survey_and_cut(folder: Path, path: Path, patch: int, rounds: int) -> None:
+    annotation = next(one for suffix in ANNOTATIONS if (one := path.with_suffix(suffix)).exists())
+    found = SlideFile(path.relative_to(folder).as_posix(), annotation.relative_to(folder).as_posix(), "it")
+    sizes = {"train": 2, "dev": 2, "eval": 2}
+    settings = SlidesConfig.model_validate({"source": "slides", "folder": str(folder), "sizes": sizes, "patch": patch})
+
+    def extract() -> list[Candidate]:
+        with OpenSlideFile(folder, found, "train", settings) as opened:
+            surveyed = opened.survey()
+            opened.cut(surveyed.candidates)
+        return surveyed.candidates
+
+    candidates = extract()
+    work = Work(path, tuple((int(one.place["x"]), int(one.place["y"])) for one in candidates), patch)
+    took = measure.time_in_turns({"extract": extract, "loop": partial(plain, work)}, rounds)
+    ours_cpu, loop_cpu = (min(cpu for _, cpu in took[name]) / len(candidates) for name in ("extract", "loop"))
+    print(
+        f"survey and cut of {len(candidates)} patches: {1000 * ours_cpu:.1f} ms of CPU a patch, plain loop "
+        f"{1000 * loop_cpu:.1f}, {ours_cpu / loop_cpu:.2f} times"
+    )
 
 
 def _one_process(work: Work, rounds: int) -> None:

@@ -302,6 +302,23 @@ def test_each_patch_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert sum(read) == again
 
 
+def test_survey_reads_only_places_that_do_not_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """No place is read that an earlier one of its batch rules out."""
+    found = write_pair(tmp_path, [("dcis", rectangle(100, 100, 600, 600))])
+    settings = SMALL.model_copy(update={"max_per_file": 1000})
+    read: list[tuple[int, int]] = []
+    original = SlideReader.read_patches
+
+    def note(self: SlideReader, places: Any, geometry: Any) -> Any:
+        read.extend(places if geometry.patch == settings.patch else [])
+        return original(self, places, geometry)
+
+    monkeypatch.setattr(SlideReader, "read_patches", note)
+    result = survey(tmp_path, found, "train", settings)
+    rejected = sum(sum(result.left_out.get(rule, {}).values()) for rule in ("white", "ink", "blur", "damaged"))
+    assert len(read) == len(result.candidates) + rejected
+
+
 def test_survey_names_pixels_that_are_not_square(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A slide of oblong pixels is bad, and nearly square ones are said."""
     found = write_pair(tmp_path, [("dcis", rectangle(100, 100, 700, 700))])

@@ -349,7 +349,13 @@ class _PlaceSearch:
     def _read_pixels(self, tried: Iterator[_TriedPlace]) -> Iterator[_TriedPlace]:
         """Yield the same places, with the pixels of those that are not rejected so far."""
         while batch := list(islice(tried, BATCH)):
-            wanted = [one for one in batch if one.reason is None and not self._overlaps(one.corner, self.taken)]
+            # Whatever its pixels are, each of these will be taken, so that no place that overlaps it is looked at.
+            wanted: list[_TriedPlace] = []
+            taken = list(self.taken)
+            for one in batch:
+                if one.reason is None and not self._overlaps(one.corner, taken):
+                    wanted.append(one)
+                    taken.append(one.corner)
             patches = self.slide.read_patches([_corner_of(one) for one in wanted], self.geometry)
             for one, patch in zip(wanted, patches, strict=True):
                 one.patch = patch

@@ -23,7 +23,7 @@ MAX_BYTES = 512 * 2**20
 
 
 @dataclass(frozen=True)
-class Dialect:
+class AnnotationDialect:
     """How the annotations of one program are recognised and read.
 
     Attributes:
@@ -39,13 +39,13 @@ class Dialect:
 
 #: The dialects of each kind of file; the first that recognises the content reads it.
 XML = (
-    Dialect("ASAP", asap.recognises, asap.read),
-    Dialect("HALO", halo.recognises, halo.read),
-    Dialect("ImageScope", imagescope.recognises, imagescope.read),
+    AnnotationDialect("ASAP", asap.recognises, asap.read),
+    AnnotationDialect("HALO", halo.recognises, halo.read),
+    AnnotationDialect("ImageScope", imagescope.recognises, imagescope.read),
 )
 JSON = (
-    Dialect("QuPath (GeoJSON)", qupath.recognises, qupath.read),
-    Dialect("DSA or HistomicsUI", dsa.recognises, dsa.read),
+    AnnotationDialect("QuPath (GeoJSON)", qupath.recognises, qupath.read),
+    AnnotationDialect("DSA or HistomicsUI", dsa.recognises, dsa.read),
 )
 
 
@@ -68,7 +68,7 @@ def read_annotation(path: Path) -> Annotation:
     return nedc_csv.read(text, path)
 
 
-def _choose(dialects: tuple[Dialect, ...], content: Any, path: Path, what: str) -> Dialect:
+def _choose(dialects: tuple[AnnotationDialect, ...], content: Any, path: Path, what: str) -> AnnotationDialect:
     for dialect in dialects:
         if dialect.recognises(content):
             return dialect
