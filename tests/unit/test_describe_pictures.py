@@ -112,3 +112,15 @@ def test_describe_names_recordings(tmp_path: Path) -> None:
     (tmp_path / "a.edf").write_bytes(b"0")
     with pytest.raises(UserError, match=r"holds EEG recordings \(.edf\).*docs/data/recordings.md"):
         describe([tmp_path], {})
+
+
+def test_describe_names_the_layout_of_recordings(tmp_path: Path) -> None:
+    """The message on recordings has patients, annotations and a dataset of a config, whatever tables are there."""
+    for name in ("chb01/chb01_01.edf", "chb21/chb21_01.edf", "chb02/chb02_01.edf", "chb01/chb01-summary.txt", "a.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = (
+        r"3 recordings of 2 patients, annotations: chbmit \(1 files\)\. A dataset of a config: \{source: eeg, folder"
+    )
+    with pytest.raises(UserError, match=found):
+        describe([tmp_path], {})

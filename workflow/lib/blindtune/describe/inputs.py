@@ -8,7 +8,7 @@ from typing import Any
 from blindtune.core.errors import UserError
 from blindtune.datasets.base import SPLITS, list_some
 from blindtune.datasets.picture_files import SPLIT_NAMES, find_any, readable_formats
-from blindtune.describe import pictures, table
+from blindtune.describe import pictures, recordings, table
 from blindtune.describe.config import Description
 
 #: Suffixes of tables, without what they may be packed with.
@@ -60,15 +60,17 @@ def _describe(paths: Sequence[Path], keys: Mapping[str, Any]) -> Description:
 def _describe_folder(folder: Path, keys: Mapping[str, Any]) -> Description:
     tables = sorted(path for path in folder.iterdir() if path.is_file() and _is_table(path))
     suffixes = {path.suffix.lower() for path in folder.rglob("*") if path.is_file()}
+    # Before tables, since there may be one of patients or annotations.
+    for suffix in sorted(suffixes.intersection(_RECORDINGS)):
+        more = f" {recordings.explain(folder)}" if suffix in (".edf", ".bdf") else ""
+        raise UserError(
+            f"{folder}: holds {_RECORDINGS[suffix]} ({suffix}), which are not described here.{more} "
+            "docs/data/recordings.md and docs/data/slides.md have a config for them."
+        )
     if tables and not suffixes.intersection(readable_formats()):
         if len(tables) == 1:
             return table.describe({"file": tables[0]}, keys, folder)
         return table.describe(_find_splits(tables), keys, folder)
-    for suffix in sorted(suffixes.intersection(_RECORDINGS)):
-        raise UserError(
-            f"{folder}: holds {_RECORDINGS[suffix]} ({suffix}), which are not described here. "
-            "docs/data/recordings.md and docs/data/slides.md have a config for them."
-        )
     if not suffixes.intersection(readable_formats()):
         raise UserError(f"{folder}: holds neither a table ({', '.join(sorted(TABLE_SUFFIXES))}) nor pictures.")
     found, _ = find_any(folder)

@@ -3,8 +3,6 @@
 `RECORDINGS` is the one place that says what is read.
 """
 
-from pathlib import PurePosixPath
-
 #: Suffixes of recordings that are read, in lower case.
 RECORDINGS = (".edf", ".bdf", ".edf.gz", ".bdf.gz")
 #: Suffixes of other formats, and their names: the files are listed as ignored.
@@ -31,14 +29,15 @@ def split_suffix(file: str) -> tuple[str, str]:
     Args:
         file: path with slashes.
     """
-    lower = file.lower()
+    lower, name = file.lower(), file.rpartition("/")[2]
     for suffix in sorted(RECORDINGS, key=len, reverse=True):
-        if lower.endswith(suffix) and len(PurePosixPath(file).name) > len(suffix):
+        if lower.endswith(suffix) and len(name) > len(suffix):
             return file[: -len(suffix)], suffix
-    path = PurePosixPath(file)
-    return path.with_suffix("").as_posix(), path.suffix.lower()
+    # Not by pathlib: names that annotations mention may be anything.
+    stem, _, ending = name.rpartition(".")
+    return (file[: -len(ending) - 1], f".{ending.lower()}") if stem else (file, "")
 
 
 def name_of(file: str) -> str:
     """Return the name of a recording without its folder and suffix."""
-    return PurePosixPath(split_suffix(file)[0]).name
+    return split_suffix(file)[0].rpartition("/")[2]

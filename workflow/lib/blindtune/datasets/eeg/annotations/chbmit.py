@@ -28,7 +28,7 @@ _SUFFIX = "-summary.txt"
 _FILE = re.compile(r"file name\s*:\s*(.+)", re.IGNORECASE)
 _COUNT = re.compile(r"number of seizures(?: in file)?\s*:\s*(\S+)", re.IGNORECASE)
 _TIME = re.compile(r"seizure\s*(?:\d+\s*)?(start|end)\s*time\s*:\s*(\S+?)\s*(?:s|secs?|seconds)?", re.IGNORECASE)
-_CLOCK = re.compile(r"file (start|end) time\s*:\s*(\d+):(\d\d):(\d\d)", re.IGNORECASE)
+_CLOCK = re.compile(r"file (start|end) time\s*:\s*(\d{1,4}):(\d\d):(\d\d)", re.IGNORECASE)
 _DAY = 86_400
 
 

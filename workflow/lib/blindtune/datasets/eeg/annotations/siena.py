@@ -162,7 +162,7 @@ def _parse_clock(text: str) -> float | None:
     match = _CLOCK.fullmatch(text)
     if match is None:
         return None
-    hours, minutes, seconds = (int(part.replace(" ", "")) for part in match.groups())
+    hours, minutes, seconds = (int("".join(part.split())) for part in match.groups())
     return hours * 3600 + minutes * 60 + seconds if hours < 24 and minutes < 60 and seconds < 60 else None
 
 
