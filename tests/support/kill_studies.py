@@ -69,6 +69,15 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
         "random, fused": _fused("random"),
         "tpe in batches, fused": _fused("tpe", batch=12),
     },
+    "smac": {
+        "random": _study("random"),
+        "forest": _study("forest", n_initial=3),
+        "hyperband": _study("hyperband", {"trials": 22}),
+        "multi-fidelity": _study("multi-fidelity", {"trials": 22}, n_initial=4),
+        "multi-fidelity, in epochs": _study("multi-fidelity", {"epochs": 60}),
+        "random, fused": _fused("random"),
+        "hyperband, fused": _fused("hyperband", 44),
+    },
     "scikit-learn": {
         **{name: _study(name) for name in ("parameter-sampler", "parameter-grid", "randomized-search", "grid-search")},
         "randomized-search, folds": _study("randomized-search", folds=3),
@@ -90,6 +99,9 @@ PROMOTING = [
     ("scikit-learn", "halving-random-search"),
     ("scikit-learn", "halving-random-search, fused"),
     ("scikit-learn", "halving-grid-search"),
+    ("smac", "hyperband"),
+    ("smac", "hyperband, fused"),
+    ("smac", "multi-fidelity"),
 ]
 
 
