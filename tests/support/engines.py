@@ -9,6 +9,7 @@ from blindtune.tuners.engines import ENGINES, find_fault
 
 #: Algorithms of the optional engines, by library.
 ENGINE_ALGORITHMS = {
+    "vizier": ["random", "quasi-random", "grid", "eagle", "nsga2"],
     "smac": ["random", "forest", "hyperband", "multi-fidelity"],
 }
 

@@ -78,6 +78,12 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
         "random, fused": _fused("random"),
         "hyperband, fused": _fused("hyperband", 44),
     },
+    "vizier": {
+        **{name: _study(name) for name in ("random", "quasi-random", "grid", "eagle")},
+        "nsga2": _study("nsga2", population_size=4),
+        "nsga2, two objectives": _study("nsga2", population_size=4, objectives=_TWO),
+        "quasi-random, fused": _fused("quasi-random"),
+    },
     "scikit-learn": {
         **{name: _study(name) for name in ("parameter-sampler", "parameter-grid", "randomized-search", "grid-search")},
         "randomized-search, folds": _study("randomized-search", folds=3),

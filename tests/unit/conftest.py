@@ -71,6 +71,7 @@ SLOW = [
         "tuners/keras_tuner",
         "tuners/optuna",
         "tuners/smac",
+        "tuners/vizier",
         "tuners/sklearn/test_search.py",
         "tuners/test_every_tuner.py",
         "views/test_training.py",

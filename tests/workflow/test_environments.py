@@ -50,7 +50,7 @@ REPORT_RULES = {"tables": stages.TABLES, "figures": stages.FIGURES, "page": stag
 
 
 #: Packages of the optional engines, which are not installed everywhere, by the modules that they hold.
-ENGINE_MODULES = {"smac": ["smac"], "ConfigSpace": ["configspace"]}
+ENGINE_MODULES = {"smac": ["smac"], "ConfigSpace": ["configspace"], "vizier": ["google-vizier"]}
 
 
 @cache
@@ -217,7 +217,7 @@ def test_locks_agree():
 def test_default_environments_have_no_engine():
     """Neither the lock nor an environment without engines has anything that only engines need."""
     added = set(read_lock("requirements-engines.lock")) - set(read_lock())
-    assert {"smac", "configspace"} <= added
+    assert {"smac", "configspace", "google-vizier"} <= added
     for path in ENVIRONMENTS:
         assert path.stem.endswith("-engines") or not added & set(read_pins(path))
 
@@ -280,7 +280,7 @@ def test_system_environment_holds_all_imports(system, script, stage):
 def test_engine_environment_holds_all_imports(system):
     """The environment of a system with an optional engine holds everything that its study can import."""
     needed = collect_start_packages("study") | collect_packages(collect_system_modules(system, stages.STUDY, True))
-    assert {"smac", "configspace"} <= needed
+    assert {"smac", "configspace", "google-vizier"} <= needed
     assert needed - read_packages(f"{find_system_environment(system)}-engines") == set()
 
 

@@ -18,6 +18,7 @@ from blindtune.study.run import check_study_engine
 from blindtune.tuners import engines
 from blindtune.tuners.engine_space import list_dimensions, to_hyperparameters
 from blindtune.tuners.smac.config import SmacConfig
+from blindtune.tuners.vizier.config import VizierConfig
 from support.builders import ROOT, tuner
 from support.config_keys import ENGINE_CONFIGS
 from support.engines import ENGINE_ALGORITHMS
@@ -29,6 +30,10 @@ OTHER_KEYS: dict[Any, tuple[dict[str, Any], dict[str, Any]]] = {
     SmacConfig: (
         {"library": "smac", "algorithm": "multi-fidelity"},
         {"algorithm": "random", "n_initial": 5, "eta": 4, "min_epochs": 2},
+    ),
+    VizierConfig: (
+        {"library": "vizier", "algorithm": "nsga2"},
+        {"algorithm": "eagle", "population_size": 9, "objectives": ["dev_error", "n_parameters"]},
     ),
 }
 

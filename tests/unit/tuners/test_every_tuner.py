@@ -57,6 +57,8 @@ LEARNS = [
     ("optuna", "cma-es"),
     ("optuna", "gp"),
     *(("smac", name) for name in ("forest", "hyperband", "multi-fidelity")),
+    ("vizier", "eagle"),
+    ("vizier", "nsga2"),
 ]
 #: Those that propose a set again, for more epochs.
 HALVING = [("scikit-learn", "halving-random-search"), ("scikit-learn", "halving-grid-search")]
@@ -237,7 +239,8 @@ def test_depends_on_budget_is_true_to_proposals(pair: tuple[str, str]) -> None:
 @pytest.mark.parametrize("pair", with_marks(ALL))
 def test_scores_steer_only_learning_algorithms(pair: tuple[str, str]) -> None:
     """Scores change the proposals of algorithms that learn, and of no others."""
-    count = 12 if pair in SLOW else 40
+    # NSGA2 draws its first population of 50.
+    count = 12 if pair in SLOW else 80 if pair == ("vizier", "nsga2") else 40
 
     def rising(values: Hyperparameters) -> float:
         # Smooth, since a Gaussian process takes anything else for noise and learns nothing.
@@ -392,11 +395,21 @@ def smac_draws(space: Space, count: int) -> list[Hyperparameters]:
     return list(proposals(("smac", "random"), space, 42, count))
 
 
+def vizier_draws(space: Space, count: int) -> list[Hyperparameters]:
+    return list(proposals(("vizier", "random"), space, 42, count))
+
+
 def scikit_draws(space: Space, count: int) -> list[Hyperparameters]:
     return list(proposals(("scikit-learn", "parameter-sampler"), space, 42, count))
 
 
-DRAWS = {"keras-tuner": keras_draws, "optuna": optuna_draws, "scikit-learn": scikit_draws, "smac": smac_draws}
+DRAWS = {
+    "keras-tuner": keras_draws,
+    "optuna": optuna_draws,
+    "scikit-learn": scikit_draws,
+    "smac": smac_draws,
+    "vizier": vizier_draws,
+}
 LIBRARIES = [pytest.param(library, marks=marks_of(library)) for library in DRAWS]
 
 

@@ -77,7 +77,8 @@ def ask_and_tell(one: Tuner, batch: int, random: np.random.Generator) -> list[tu
 def test_independent_tuners_are_declared() -> None:
     """Random search, lists and grids need no score; all others do."""
     assert {name for _, name in FREE} == {
-        "random", "grid", "default", "parameter-sampler", "parameter-grid", "randomized-search", "grid-search"
+        "random", "quasi-random", "grid", "default", "parameter-sampler", "parameter-grid", "randomized-search",
+        "grid-search",
     }  # fmt: skip
     for name in ("median", "successive-halving", "hyperband"):
         pruned = OptunaConfig.model_validate(

@@ -48,7 +48,7 @@ _TRAINER_MB = {
 #: Of a trainer of another package.
 _UNKNOWN_TRAINER_MB = 1500
 #: MB that the library of a tuner adds to the process that proposes.
-_LIBRARY_MB = {"keras-tuner": 700, "optuna": 200, "scikit-learn": 150, "smac": 300}
+_LIBRARY_MB = {"keras-tuner": 700, "optuna": 200, "scikit-learn": 150, "smac": 300, "vizier": 200}
 _UNKNOWN_LIBRARY_MB = 300
 
 #: CPU seconds for each epoch and each sample: a fixed part, and one for each value of a sample.

@@ -60,6 +60,15 @@ ENGINES = {
             Package("ConfigSpace", "1.2", "2", "conditions were tried with 1.2 only"),
         ),
     ),
+    "vizier": Engine(
+        modules=("vizier", "chex", "equinox", "flax", "jaxtyping", "typeguard"),
+        packages=(
+            Package("google-vizier", "0.1.24", "0.1.25", "its designers are not part of its public interface"),
+            Package(
+                "equinox", "0.13", "0.14", "0.11.7, which Vizier's extra [jax] pins, does not import with jax 0.10"
+            ),
+        ),
+    ),
 }
 
 

@@ -36,6 +36,10 @@ TUNERS = Registry(
             create="blindtune.tuners.smac.tuner:create",
             config="blindtune.tuners.smac.config:SmacConfig",
         ),
+        "vizier": Entry(
+            create="blindtune.tuners.vizier.tuner:create",
+            config="blindtune.tuners.vizier.config:VizierConfig",
+        ),
     },
 )
 
