@@ -3,6 +3,8 @@
 # make test-fast: the unit tests that train no network with a framework and run no study, in under two minutes.
 # make docs: the site of the documents, in .site; open .site/index.html.
 # make environment: the environment alone; `. .venv/bin/activate` to work in it by hand.
+# make environment EXTRAS=smac: an optional engine in addition; with commas between several. It stays from then on.
+# make test-engines: the tests of all optional engines, which other tests skip where they are not installed.
 #
 # PYTHON=python3.13: the Python to use, 3.11 or later; 3.11 is tested, 3.12 and 3.13 were.
 # TORCH=cpu or TORCH=cuda: the build of PyTorch, a download of 0.2 or 2.8 GB. The default, auto, is the CUDA build where
@@ -10,12 +12,13 @@
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c "" 2>/dev/null && echo $$p && break; done)
 TORCH ?= auto
+EXTRAS ?=
 CORES ?= all
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-fast check types style docs environment documents
+.PHONY: run test test-fast test-engines check types style docs environment documents
 .DELETE_ON_ERROR:
 
 run: $(READY)
@@ -29,6 +32,10 @@ test: check
 
 test-fast: $(READY)
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests/unit tests/checks
+
+test-engines:
+	@$(MAKE) --no-print-directory environment EXTRAS=smac,vizier
+	$(BIN)/pytest -n 2 --dist loadfile -m engine tests/unit tests/integration
 
 # The types take as long as all else, so they are checked at the same time.
 check: $(READY)
@@ -60,10 +67,10 @@ documents: $(READY)
 # Two makes at once do not install into one folder: the second waits for the first.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("blindtune needs Python 3.11 or later; say where it is: make PYTHON=/path/to/python3.13")'
-	@$(PYTHON) envs/make.py $(VENV) --torch $(TORCH)
+	@$(PYTHON) envs/make.py $(VENV) --torch $(TORCH) --extras "$(EXTRAS)"
 
-# Asked for by name, another Python or another build of PyTorch is a reason to make the environment again.
-ifneq ($(filter-out file undefined,$(firstword $(origin PYTHON)) $(firstword $(origin TORCH))),)
+# Asked for by name, another Python, another build of PyTorch or an engine is a reason to make the environment again.
+ifneq ($(filter-out file undefined,$(firstword $(origin PYTHON)) $(firstword $(origin TORCH)) $(firstword $(origin EXTRAS))),)
 $(READY): FORCE
 FORCE:
 endif

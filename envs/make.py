@@ -2,9 +2,11 @@
 
     python3.11 envs/make.py .venv
     python3.13 envs/make.py .venv --torch cpu
+    python3.13 envs/make.py .venv --extras smac
 
 Two that run at once do not install into one folder: the second waits, and finds the environment ready. It needs nothing
 but Python. An environment of another Python, or with another build of PyTorch than the one asked for, is made again.
+Optional engines that it has once stay, at the versions of requirements-engines.lock.
 """
 
 import argparse
@@ -13,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,8 +23,12 @@ sys.path.insert(0, str(ROOT / "workflow" / "lib"))
 
 from blindtune.core.claims import claim  # noqa: E402
 from blindtune.core.errors import UserError  # noqa: E402
+from blindtune.tuners.engines import ENGINES  # noqa: E402
 
 LOCK = ROOT / "requirements.lock"
+
+#: What the optional engines add; their versions of packages that LOCK has too are the same.
+ENGINES_LOCK = ROOT / "requirements-engines.lock"
 
 #: Files from which the environment follows.
 SOURCES = [LOCK, ROOT / "pyproject.toml"]
@@ -39,20 +46,25 @@ CPU_SIZE = "a download of 0.2 GB; 3.8 GB on disk with everything else"
 CUDA_SIZE = "a download of 2.8 GB; 7.4 GB on disk with everything else"
 
 
-def main(folder: Path, torch: str = "auto") -> int:
+def main(folder: Path, torch: str = "auto", extras: Sequence[str] = ()) -> int:
     """Make the environment in ``folder`` unless it is ready; return the exit status.
 
     Args:
         folder: of the environment.
         torch: the build of PyTorch: ``cpu``, ``cuda``, or ``auto``.
+        extras: optional engines.
     """
+    unknown = [name for name in extras if name not in ENGINES]
+    if unknown:
+        print(f"EXTRAS: {', '.join(unknown)} is no optional engine; they are {', '.join(ENGINES)}.", file=sys.stderr)
+        return 1
     try:
         with claim(folder, "the environment", wait_seconds=WAIT, notify=print):
-            if not _is_ready(folder, torch):
+            if not _is_ready(folder, torch, extras):
                 _say(f"Making the environment in {folder} with Python {_version()}; this takes a few minutes.")
                 if _version() not in _known_versions():
                     _say(f"requirements.lock is for Python {', '.join(_known_versions())}; {_version()} was not tried.")
-                _make(folder, torch)
+                _make(folder, torch, sorted({*extras, *_read_extras(folder)}))
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
@@ -62,15 +74,25 @@ def main(folder: Path, torch: str = "auto") -> int:
     return 0
 
 
-def _is_ready(folder: Path, torch: str) -> bool:
+def _is_ready(folder: Path, torch: str, extras: Sequence[str] = ()) -> bool:
     """Return whether the environment was made as asked for, after the last change of what it follows from."""
     ready = folder / ".ready"
+    had = _read_extras(folder)
     return (
-        ready.exists()
+        set(extras) <= had
+        and ready.exists()
         and not _mark(folder).exists()
-        and all(ready.stat().st_mtime >= source.stat().st_mtime for source in SOURCES)
+        and all(
+            ready.stat().st_mtime >= source.stat().st_mtime for source in [*SOURCES, *([ENGINES_LOCK] if had else [])]
+        )
         and not _is_other(folder, torch)
     )
+
+
+def _read_extras(folder: Path) -> set[str]:
+    """Return the optional engines that the environment has."""
+    path = folder / ".extras"
+    return set(path.read_text(encoding="utf-8").split()) & set(ENGINES) if path.exists() else set()
 
 
 def _is_other(folder: Path, torch: str) -> bool:
@@ -90,7 +112,7 @@ def _mark(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.unfinished")
 
 
-def _make(folder: Path, torch: str) -> None:
+def _make(folder: Path, torch: str, extras: Sequence[str]) -> None:
     unfinished = _mark(folder)
     # A kill may have left parts of packages, which pip would take for installed ones.
     is_partial = unfinished.exists() or (folder / ".unfinished").exists()
@@ -103,6 +125,11 @@ def _make(folder: Path, torch: str) -> None:
     _install_torch(pip, torch)
     _run(*pip, "--requirement", str(LOCK))
     _run(*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    if extras:
+        _say(f"Optional engines: {', '.join(extras)}.")
+        limits = ("--constraint", str(LOCK), "--constraint", str(ENGINES_LOCK))
+        _run(*pip, *limits, "--no-build-isolation", "--editable", f"{ROOT}[{','.join(extras)}]")
+        (folder / ".extras").write_text("".join(f"{name}\n" for name in extras), encoding="utf-8")
     # Compiled once here: some machines forbid Python to do it later, and imports then take three times as long.
     # A library may hold files that do not compile; they are not used.
     _run(python, "-m", "compileall", "-qq", str(folder / "lib"), str(ROOT / "workflow" / "lib"), check=False)
@@ -180,5 +207,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("folder", type=Path, help="of the environment")
     parser.add_argument("--torch", choices=("auto", "cpu", "cuda"), default="auto", help="the build of PyTorch")
+    parser.add_argument("--extras", default="", help="optional engines, with commas between them")
     given = parser.parse_args()
-    sys.exit(main(given.folder, given.torch))
+    sys.exit(main(given.folder, given.torch, given.extras.replace(",", " ").split()))

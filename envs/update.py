@@ -1,13 +1,15 @@
 """Write requirements.lock and envs/*.yaml from requirements.in and the environment that runs this script.
 
-Run ``python envs/update.py`` after installing new versions; ``--check`` only reports files that differ, and
-``--list darwin 3.13`` prints the pins of one platform and Python, for pip's option ``--platform``.
+``requirements-engines.lock`` is written where all optional engines are installed (``make environment EXTRAS=...``), and
+left as it is elsewhere. Run ``python envs/update.py`` after installing new versions; ``--check`` only reports files
+that differ, and ``--list darwin 3.13`` prints the pins of one platform and Python, for pip's option ``--platform``.
 """
 
 import re
 import sys
+import tomllib
 from collections.abc import Iterable
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -75,11 +77,22 @@ ENVIRONMENTS = {
 #: Environment variables that conda sets. Trainers set them too; these are for using Keras there by hand.
 VARIABLES = {"keras-jax": {"KERAS_BACKEND": "jax"}, "keras-torch": {"KERAS_BACKEND": "torch"}}
 
+#: Environments that exist with the optional engines too, as ``<name>-engines``: those in which a tuner may run.
+WITH_ENGINES = ["networks", "keras-jax", "keras-torch"]
+
+ENGINES_LOCK = ROOT / "requirements-engines.lock"
+
 LOCK_HEAD = """\
 # Exact versions of everything, for Python 3.11, 3.12 and 3.13 on Linux and macOS (macOS is not tested); written by
 # envs/update.py. A pin that not all of them need ends with a marker.
 # torch has builds for many devices under one version, so there are no hashes here. Where pip finds the
 # CUDA build, that build brings CUDA packages of its own, pinned by itself.
+"""
+
+ENGINES_HEAD = """\
+# Exact versions of the optional engines and of all that they require, for the same Pythons and platforms as
+# requirements.lock, whose versions are the same here; written by envs/update.py. The default environment has none of
+# what requirements.lock lacks. `make environment EXTRAS=smac` installs one engine.
 """
 
 ENVIRONMENT_HEAD = """\
@@ -99,6 +112,12 @@ def read_direct_requirements() -> dict[str, Requirement]:
     lines = (ROOT / "requirements.in").read_text(encoding="utf-8").splitlines()
     found = [Requirement(line) for line in lines if line.strip() and not line.startswith("#")]
     return {canonicalize_name(requirement.name): requirement for requirement in found}
+
+
+def read_engine_requirements() -> list[str]:
+    """Return the names of the packages that the optional dependencies of pyproject.toml list."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    return [Requirement(line).name for lines in extras.values() for line in lines]
 
 
 def list_versions(names: Iterable[str], platform: str, python: str) -> dict[str, str]:
@@ -165,12 +184,43 @@ def render_marker(targets: list[tuple[str, str]]) -> str:
     return "; " + " or ".join(terms)
 
 
+def render_engines_lock() -> str:
+    """Return the text of the lock of the engines; what it is now if not all of them are installed here."""
+    try:
+        return ENGINES_HEAD + "\n".join(list_pins(read_engine_requirements())) + "\n"
+    except PackageNotFoundError:
+        return ENGINES_LOCK.read_text(encoding="utf-8")
+
+
+def merge_pins(pins: list[str], others: list[str]) -> list[str]:
+    """Return pins of two lists by name, each once; one that only some targets of a list need takes the other's marker.
+
+    Args:
+        pins: as `list_pins` returns them.
+        others: in the same way, of the same versions.
+    """
+    found: dict[str, str] = {}
+    for pin in (*pins, *others):
+        name = pin.partition("==")[0]
+        if pin.partition(";")[0] != found.get(name, pin).partition(";")[0]:
+            raise ValueError(f"{pin} and {found[name]}: the locks differ; install the versions of requirements.lock")
+        found[name] = min(pin, found.get(name, pin), key=len)
+    return [found[name] for name in sorted(found)]
+
+
 def render_files() -> dict[Path, str]:
     """Return the text of every file that this script writes."""
     texts = {ROOT / "requirements.lock": LOCK_HEAD + "\n".join(list_pins(list(read_direct_requirements()))) + "\n"}
-    for environment, names in ENVIRONMENTS.items():
-        body = "".join(f"      - {pin}\n" for pin in list_pins(names))
-        body += "".join(f"variables:\n  {name}: {value}\n" for name, value in VARIABLES.get(environment, {}).items())
+    texts[ENGINES_LOCK] = render_engines_lock()
+    pins_of = {environment: list_pins(names) for environment, names in ENVIRONMENTS.items()}
+    engines = [line for line in texts[ENGINES_LOCK].splitlines() if not line.startswith("#")]
+    pins_of |= {f"{environment}-engines": merge_pins(pins_of[environment], engines) for environment in WITH_ENGINES}
+    for environment, pins in pins_of.items():
+        body = "".join(f"      - {pin}\n" for pin in pins)
+        body += "".join(
+            f"variables:\n  {name}: {value}\n"
+            for name, value in VARIABLES.get(environment.removesuffix("-engines"), {}).items()
+        )
         texts[ROOT / "envs" / f"{environment}.yaml"] = (
             ENVIRONMENT_HEAD.format(environment=environment, python=PYTHONS[0]) + body
         )

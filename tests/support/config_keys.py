@@ -11,7 +11,12 @@ from pydantic import BaseModel
 from blindtune.config.schema import Config
 from blindtune.config.systems import NETWORK_KEYS
 from blindtune.config.training import OPTIONAL_SETTINGS
+from blindtune.tuners.smac.config import SmacConfig
+from blindtune.tuners.vizier.config import VizierConfig
 from support.config_models import collect_models
+
+#: Configs of tuners of optional engines.
+ENGINE_CONFIGS: tuple[type[BaseModel], ...] = (SmacConfig, VizierConfig)
 
 #: Without these, other settings of training do nothing and are refused.
 OPTIONAL: dict[str, Any] = {"early_stopping": 3, "schedule": "step"}
@@ -298,6 +303,9 @@ ESTIMATORS = ("compare", 5)
 #: Keys that have tests of their own, since their code needs a process for each plan:
 #: tests/unit/study/test_networks.py and tests/unit/config/test_network_keys.py vary the code, its place and its space.
 ELSEWHERE = {"Tuned.model", "TunerOverrides.model"}
+#: So have the keys of optional engines, whose plans are refused where they are not installed:
+#: tests/unit/tuners/test_engines.py.
+ELSEWHERE |= {f"{config.__name__}.{key}" for config in ENGINE_CONFIGS for key in config.model_fields}
 
 #: Keys on which no plan depends: the verbosity of the log, how long a job waits for another run, in which image it runs
 #: if it is told to run in one, and who may write.

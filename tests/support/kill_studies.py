@@ -69,6 +69,21 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
         "random, fused": _fused("random"),
         "tpe in batches, fused": _fused("tpe", batch=12),
     },
+    "smac": {
+        "random": _study("random"),
+        "forest": _study("forest", n_initial=3),
+        "hyperband": _study("hyperband", {"trials": 22}),
+        "multi-fidelity": _study("multi-fidelity", {"trials": 22}, n_initial=4),
+        "multi-fidelity, in epochs": _study("multi-fidelity", {"epochs": 60}),
+        "random, fused": _fused("random"),
+        "hyperband, fused": _fused("hyperband", 44),
+    },
+    "vizier": {
+        **{name: _study(name) for name in ("random", "quasi-random", "grid", "eagle")},
+        "nsga2": _study("nsga2", population_size=4),
+        "nsga2, two objectives": _study("nsga2", population_size=4, objectives=_TWO),
+        "quasi-random, fused": _fused("quasi-random"),
+    },
     "scikit-learn": {
         **{name: _study(name) for name in ("parameter-sampler", "parameter-grid", "randomized-search", "grid-search")},
         "randomized-search, folds": _study("randomized-search", folds=3),
@@ -90,6 +105,9 @@ PROMOTING = [
     ("scikit-learn", "halving-random-search"),
     ("scikit-learn", "halving-random-search, fused"),
     ("scikit-learn", "halving-grid-search"),
+    ("smac", "hyperband"),
+    ("smac", "hyperband, fused"),
+    ("smac", "multi-fidelity"),
 ]
 
 

@@ -70,6 +70,8 @@ SLOW = [
         "training/test_skorch.py",
         "tuners/keras_tuner",
         "tuners/optuna",
+        "tuners/smac",
+        "tuners/vizier",
         "tuners/sklearn/test_search.py",
         "tuners/test_every_tuner.py",
         "views/test_training.py",

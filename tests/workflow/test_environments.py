@@ -17,6 +17,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from blindtune import stages
 from blindtune.config.systems import Bayes, Knn, RandomForest
@@ -26,6 +27,7 @@ from blindtune.datasets.registry import SOURCES
 from blindtune.models.families import FAMILIES
 from blindtune.report import contents
 from blindtune.training.registry import TRAINERS
+from blindtune.tuners.engines import ENGINES
 from blindtune.tuners.registry import TUNERS
 from blindtune.views.registry import FEATURES, VIEWS, view_modules
 from checks.architecture import Module, read_modules
@@ -46,6 +48,10 @@ DATA_RULES = {
     "prepare": stages.PREPARE,
 }
 REPORT_RULES = {"tables": stages.TABLES, "figures": stages.FIGURES, "page": stages.PAGE}
+
+
+#: Packages of the optional engines, which are not installed everywhere, by the modules that they hold.
+ENGINE_MODULES = {"smac": ["smac"], "ConfigSpace": ["configspace"], "vizier": ["google-vizier"]}
 
 
 @cache
@@ -70,9 +76,9 @@ def read_pins(environment: Path) -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in found.items() if name not in ("python", "pip")}
 
 
-def read_lock() -> dict[str, str]:
-    """Return the version of each package of requirements.lock."""
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+def read_lock(file: str = "requirements.lock") -> dict[str, str]:
+    """Return the version of each package of a lock."""
+    text = (ROOT / file).read_text(encoding="utf-8")
     lines = [line.split("#")[0].split(";")[0].strip() for line in text.splitlines()]
     found = dict(line.split("==") for line in lines if "==" in line)
     return {canonicalize_name(name): version for name, version in found.items()}
@@ -125,7 +131,7 @@ def list_imports(node: ast.AST) -> list[str]:
 def find_packages(modules: Iterable[str]) -> set[str]:
     """Return the packages, by their names on PyPI, that hold modules; none for the standard library and blindtune."""
     tops = {module.partition(".")[0] for module in modules} - set(sys.stdlib_module_names) - {"blindtune"}
-    return {canonicalize_name(read_distributions()[top][0]) for top in tops}
+    return {canonicalize_name(read_distributions().get(top, ENGINE_MODULES.get(top, []))[0]) for top in tops}
 
 
 def read_packages(environment: str) -> set[str]:
@@ -154,8 +160,14 @@ def find_system_environment(system: str) -> str:
     return TRAINERS[system].environment
 
 
-def collect_system_modules(system: str, stage: str) -> set[str]:
-    """Return every module that a stage can run for a kind of system, with any view, tuner and family."""
+def collect_system_modules(system: str, stage: str, engines: bool = False) -> set[str]:
+    """Return every module that a stage can run for a kind of system, with any view, tuner and family.
+
+    Args:
+        system: a kind of system.
+        stage: where to start.
+        engines: whether the tuner may be one of an optional engine.
+    """
     is_network = system != "bayes" and TRAINERS[system].network
     sources = [(kind, source) for kind in VIEWS.own for source in (FEATURES.own if kind == "features" else ["drawing"])]
     starts = {stage}
@@ -166,16 +178,49 @@ def collect_system_modules(system: str, stage: str) -> set[str]:
         return closure(*starts, stages.ESTIMATE, without={stages.SEARCH})
     starts |= {stages.SEARCH, TRAINERS[system].module}
     if is_network:
-        starts.update(entry.module for registry in (TUNERS, FAMILIES) for entry in registry.own.values())
+        starts.update(
+            entry.module
+            for registry in (TUNERS, FAMILIES)
+            for name, entry in registry.own.items()
+            if engines or name not in ENGINES
+        )
     return closure(*starts, without={stages.ESTIMATE})
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda path: path.stem)
 def test_environment_versions_are_those_of_the_lock(environment):
-    """An environment pins the versions of requirements.lock."""
+    """An environment pins the versions of requirements.lock, and those of the engines' lock if it is for them."""
     pinned, versions = read_pins(environment), read_lock()
+    if environment.stem.endswith("-engines"):
+        versions |= read_lock("requirements-engines.lock")
     assert pinned
     assert {name: versions.get(name) for name in pinned} == pinned
+
+
+def test_locks_agree():
+    """What both locks pin has one version, and every optional engine is pinned."""
+    first, second = read_lock(), read_lock("requirements-engines.lock")
+    assert {name: first[name] for name in second if name in first} == {
+        name: version for name, version in second.items() if name in first
+    }
+    extras = PROJECT["project"]["optional-dependencies"]
+    assert set(extras) == set(ENGINES)
+    needed = [Requirement(line) for lines in extras.values() for line in lines]
+    assert all(one.specifier.contains(second[canonicalize_name(one.name)]) for one in needed)
+    for name, engine in ENGINES.items():
+        listed = {canonicalize_name(Requirement(line).name) for line in extras[name]}
+        for package in engine.packages:
+            assert canonicalize_name(package.name) in listed
+            found = Version(second[canonicalize_name(package.name)])
+            assert Version(package.lowest) <= found < Version(package.below)
+
+
+def test_default_environments_have_no_engine():
+    """Neither the lock nor an environment without engines has anything that only engines need."""
+    added = set(read_lock("requirements-engines.lock")) - set(read_lock())
+    assert {"smac", "configspace", "google-vizier"} <= added
+    for path in ENVIRONMENTS:
+        assert path.stem.endswith("-engines") or not added & set(read_pins(path))
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda path: path.stem)
@@ -232,6 +277,14 @@ def test_system_environment_holds_all_imports(system, script, stage):
     assert needed - read_packages(find_system_environment(system)) == set()
 
 
+@pytest.mark.parametrize("system", [name for name in SYSTEMS if name != "bayes" and TRAINERS[name].network])
+def test_engine_environment_holds_all_imports(system):
+    """The environment of a system with an optional engine holds everything that its study can import."""
+    needed = collect_start_packages("study") | collect_packages(collect_system_modules(system, stages.STUDY, True))
+    assert {"smac", "configspace", "google-vizier"} <= needed
+    assert needed - read_packages(f"{find_system_environment(system)}-engines") == set()
+
+
 @pytest.mark.parametrize(("model", "trainer"), [(Knn, "knn"), (RandomForest, "random_forest")])
 def test_reference_model_environment_is_that_of_its_trainer(model, trainer):
     """A reference model and its trainer name the same environment."""
@@ -243,6 +296,8 @@ def test_keras_environment_has_one_backend(environment, backend):
     """An environment for a Keras backend names it and holds no other."""
     content = yaml.safe_load((ROOT / "envs" / f"{environment}.yaml").read_text(encoding="utf-8"))
     assert content["variables"] == {"KERAS_BACKEND": backend}
+    both = yaml.safe_load((ROOT / "envs" / f"{environment}-engines.yaml").read_text(encoding="utf-8"))
+    assert both["variables"] == content["variables"]
     assert {"tensorflow", "jax", "torch"} & set(read_pins(ROOT / "envs" / f"{environment}.yaml")) == {backend}
 
 
@@ -278,6 +333,7 @@ def test_every_environment_is_used():
     """Each environment is named by a rule or a system, and each that is named exists."""
     rules = ("fetch", "sample_splits", *DATA_RULES, *REPORT_RULES)
     used = {find_system_environment(system) for system in SYSTEMS} | {find_rule_environment(rule) for rule in rules}
+    used |= {f"{TRAINERS[system].environment}-engines" for system in TRAINERS.own if TRAINERS[system].network}
     assert {path.stem for path in ENVIRONMENTS} == used
 
 

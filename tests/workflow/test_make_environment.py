@@ -105,6 +105,25 @@ def test_make_that_is_killed_at_any_stage_is_made_from_scratch(
     assert make._is_ready(folder, "auto")
 
 
+def test_engines_are_installed_under_both_locks_and_stay(make: Any, tmp_path: Path, capsys: Any) -> None:
+    """An optional engine is added to a ready environment, and installed again with it; an unknown one is refused."""
+    folder = tmp_path / ".venv"
+    assert make.main(folder) == 0
+    assert "requirements-engines.lock" not in " ".join(commands(tmp_path))
+    assert make.main(folder, extras=["smac"]) == 0
+    added = commands(tmp_path)[5:]
+    assert [line.split()[1] for line in added] == ["venv", "pip", "pip", "pip", "pip", "compileall"]
+    assert f"--constraint {make.LOCK} --constraint {make.ENGINES_LOCK}" in added[4]
+    assert added[4].endswith(f"--editable {make.ROOT}[smac]")
+    assert make.main(folder) == make.main(folder, extras=["smac"]) == 0
+    assert len(commands(tmp_path)) == 11, "it has the engine"
+    (folder / ".ready").unlink()
+    assert make.main(folder) == 0
+    assert commands(tmp_path)[-2].endswith("[smac]")
+    assert make.main(folder, extras=["smack"]) == 1
+    assert "EXTRAS: smack is no optional engine; they are smac, vizier" in capsys.readouterr().err
+
+
 def test_failed_command_ends_make(make: Any, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
     """If pip fails, the environment is not ready, and the message names the command."""
 

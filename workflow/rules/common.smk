@@ -12,6 +12,7 @@ from snakemake.logging import logger
 from blindtune import stages
 from blindtune.config import schema as configs
 from blindtune.config.command_line import type_arguments
+from blindtune.config.engine_check import check_engines
 from blindtune.core.errors import UserError
 from blindtune.core.input_digest import MAX_BATCH_BYTES, digest_inputs
 from blindtune.core.job_claims import end_on_hangup, hold_run, refuse_outputs_in_use
@@ -69,6 +70,13 @@ if workflow.is_main_process and is_forgotten(Path(LEDGER), Path(PLACES.root)):
         "to it. Restore it from a backup, name the right one with 'ledger', or say so when you report results."
     )
 STUDIES = CONFIG.studies()
+
+# With conda or in an image jobs have another Python, so that each job checks for itself.
+if workflow.is_main_process and not workflow.deployment_settings.deployment_method:
+    try:
+        check_engines(STUDIES, lambda one: Path(PLACES.card(one.dataset, one.system, one.seed)).exists())
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
 
 
 if CONFIG.container is not None:

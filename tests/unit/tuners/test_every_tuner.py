@@ -20,6 +20,7 @@ from blindtune.search_space import Hyperparameters, Space
 from blindtune.tuners.optuna.sampler import suggest
 from support.builders import algorithms, build_tuner, check, finished_trial, tuner, write_csv_folder
 from support.builders import config as plain_config
+from support.engines import ENGINE_ALGORITHMS, are_installed, marks_of, with_marks
 from support.search_spaces import active_names, dimension_of, is_legal, spaces
 
 #: Keras Tuner reads the name of its thread in an old way; Optuna calls two of its arguments experimental.
@@ -39,11 +40,13 @@ ALGORITHMS = {
         "halving-random-search",
         "halving-grid-search",
     ],
+    **ENGINE_ALGORITHMS,
 }
 ALL = [(library, algorithm) for library, algorithms in ALGORITHMS.items() for algorithm in algorithms]
 GRIDS = [pair for pair in ALL if "grid" in pair[1]]
 BAYESIAN, GP, DEFAULT = ("keras-tuner", "bayesian"), ("optuna", "gp"), ("keras-tuner", "default")
-SLOW = [BAYESIAN, GP]
+FORESTS = [("smac", "forest"), ("smac", "multi-fidelity")]
+SLOW = [BAYESIAN, GP, *FORESTS]
 NUMBERS_ONLY = [("optuna", "cma-es"), GP]
 #: Those that learn from scores; the others draw independently.
 LEARNS = [
@@ -53,6 +56,9 @@ LEARNS = [
     ("optuna", "tpe-2024"),
     ("optuna", "cma-es"),
     ("optuna", "gp"),
+    *(("smac", name) for name in ("forest", "hyperband", "multi-fidelity")),
+    ("vizier", "eagle"),
+    ("vizier", "nsga2"),
 ]
 #: Those that propose a set again, for more epochs.
 HALVING = [("scikit-learn", "halving-random-search"), ("scikit-learn", "halving-grid-search")]
@@ -94,8 +100,8 @@ def proposals(
 
 
 def count_for(pair: tuple[str, str]) -> int:
-    """Return how many trials a test runs: few for Gaussian processes, which are slow after their first random draws."""
-    return 9 if pair == BAYESIAN else 12 if pair == GP else 60
+    """Return how many trials a test runs: few for models, which are slow after their first random draws."""
+    return 9 if pair == BAYESIAN else 12 if pair in SLOW else 60
 
 
 def test_algorithms_are_all_covered() -> None:
@@ -152,7 +158,7 @@ def spaces_for(pair: tuple[str, str]) -> st.SearchStrategy[Space]:
     return spaces()
 
 
-@pytest.mark.parametrize("pair", ALL, ids="-".join)
+@pytest.mark.parametrize("pair", with_marks(ALL))
 @RELAXED
 @given(st.data(), st.integers(1, 2**31 - 1))
 def test_ask_proposes_exactly_active_values(pair: tuple[str, str], data: Any, seed: int) -> None:
@@ -208,7 +214,7 @@ def fixed_space_for(pair: tuple[str, str]) -> Space:
     return NUMBERS if pair in NUMBERS_ONLY else LISTS if pair in GRIDS else MIXED
 
 
-@pytest.mark.parametrize("pair", ALL, ids="-".join)
+@pytest.mark.parametrize("pair", with_marks(ALL))
 def test_ask_repeats_after_same_scores(pair: tuple[str, str]) -> None:
     """A new tuner that is told the same scores proposes the same sets; this is how a study resumes."""
     count = 14 if pair in SLOW else 40
@@ -221,7 +227,7 @@ def test_ask_repeats_after_same_scores(pair: tuple[str, str]) -> None:
         assert list(proposals(pair, fixed_space_for(pair), 43, count)) != first
 
 
-@pytest.mark.parametrize("pair", ALL, ids="-".join)
+@pytest.mark.parametrize("pair", with_marks(ALL))
 def test_depends_on_budget_is_true_to_proposals(pair: tuple[str, str]) -> None:
     """Proposals depend on the budget only if the config says so; else a larger budget continues the records."""
     short, long = ([], [])
@@ -230,10 +236,11 @@ def test_depends_on_budget_is_true_to_proposals(pair: tuple[str, str]) -> None:
     assert (long[:5] != short) == tuner(*pair).depends_on_budget
 
 
-@pytest.mark.parametrize("pair", ALL, ids="-".join)
+@pytest.mark.parametrize("pair", with_marks(ALL))
 def test_scores_steer_only_learning_algorithms(pair: tuple[str, str]) -> None:
     """Scores change the proposals of algorithms that learn, and of no others."""
-    count = 12 if pair in SLOW else 40
+    # NSGA2 draws its first population of 50.
+    count = 12 if pair in SLOW else 80 if pair == ("vizier", "nsga2") else 40
 
     def rising(values: Hyperparameters) -> float:
         # Smooth, since a Gaussian process takes anything else for noise and learns nothing.
@@ -244,7 +251,7 @@ def test_scores_steer_only_learning_algorithms(pair: tuple[str, str]) -> None:
     assert (up != down) == (pair in LEARNS)
 
 
-@pytest.mark.parametrize("pair", [pair for pair in GRIDS if pair not in HALVING], ids="-".join)
+@pytest.mark.parametrize("pair", with_marks(pair for pair in GRIDS if pair not in HALVING))
 @RELAXED
 @given(st.data(), st.integers(1, 2**31 - 1))
 def test_grid_proposes_each_set_once(pair: tuple[str, str], data: Any, seed: int) -> None:
@@ -302,6 +309,8 @@ REFUSED = [
     (("optuna", "gp"), CONDITION, "dropout_rate"),
     (("optuna", "gp"), COPIES, "units"),
     (("keras-tuner", "hyperband"), EPOCHS, "epochs"),
+    (("smac", "hyperband"), EPOCHS, "epochs"),
+    (("smac", "multi-fidelity"), EPOCHS, "epochs"),
 ]
 
 
@@ -323,7 +332,7 @@ def test_check_names_what_a_library_cannot_express(
         config.read(plain_config(str(tmp_path / "csv"), systems={"it": system}, compare=[comparison]), "config.yaml")
 
 
-@pytest.mark.parametrize("pair", ALL, ids="-".join)
+@pytest.mark.parametrize("pair", with_marks(ALL))
 def test_choice_of_one_suits_every_algorithm(pair: tuple[str, str]) -> None:
     """Every algorithm takes a choice of one value and a plain range."""
     one = {"metric": {"type": "choice", "options": ["accuracy"]}}
@@ -382,11 +391,26 @@ def optuna_draws(space: Space, count: int) -> list[Hyperparameters]:
     return [space.from_library_values(suggest(study.ask(), space)) for _ in range(count)]
 
 
+def smac_draws(space: Space, count: int) -> list[Hyperparameters]:
+    return list(proposals(("smac", "random"), space, 42, count))
+
+
+def vizier_draws(space: Space, count: int) -> list[Hyperparameters]:
+    return list(proposals(("vizier", "random"), space, 42, count))
+
+
 def scikit_draws(space: Space, count: int) -> list[Hyperparameters]:
     return list(proposals(("scikit-learn", "parameter-sampler"), space, 42, count))
 
 
-DRAWS = {"keras-tuner": keras_draws, "optuna": optuna_draws, "scikit-learn": scikit_draws}
+DRAWS = {
+    "keras-tuner": keras_draws,
+    "optuna": optuna_draws,
+    "scikit-learn": scikit_draws,
+    "smac": smac_draws,
+    "vizier": vizier_draws,
+}
+LIBRARIES = [pytest.param(library, marks=marks_of(library)) for library in DRAWS]
 
 
 def assert_same_distribution(space: Space, theirs: list[Hyperparameters]) -> None:
@@ -410,7 +434,7 @@ def assert_same_distribution(space: Space, theirs: list[Hyperparameters]) -> Non
             assert p > P_THRESHOLD, (spec.name, p, tables)
 
 
-@pytest.mark.parametrize("library", DRAWS)
+@pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_spaces_draw_like_reference(library: str, name: str) -> None:
     """Every library draws the shipped spaces with the distribution of the reference sampler."""
@@ -418,7 +442,7 @@ def test_shipped_spaces_draw_like_reference(library: str, name: str) -> None:
     assert_same_distribution(space, DRAWS[library](space, 2_000))
 
 
-@pytest.mark.parametrize("library", DRAWS)
+@pytest.mark.parametrize("library", LIBRARIES)
 def test_space_of_estimator_draws_like_reference(library: str) -> None:
     """Every library draws the space of an estimator, with its conditions, with the distribution of the reference."""
     space = load(Space, RESOURCES / "spaces" / "svc.yaml")
@@ -429,7 +453,7 @@ def test_space_of_estimator_draws_like_reference(library: str) -> None:
 def test_spaces_of_real_sets_run_or_are_refused(name: str, counter: str) -> None:
     """Every tuner takes the spaces of the real sets, or names the dimension that it cannot take."""
     space = read_space(RESOURCES / "spaces" / f"{name}.yaml", SHIPPED[name])  # type: ignore[arg-type]
-    for pair in ALL:
+    for pair in are_installed(ALL):
         if pair in [*NUMBERS_ONLY, ("optuna", "grid")]:
             with pytest.raises(ValueError, match=f"^{counter}: Optuna's .* depends on another|^space: is a grid"):
                 check(tuner(*pair), space)
@@ -446,7 +470,7 @@ def test_guide_spaces_suit_every_algorithm(name: str, family: Any) -> None:
     assert all(is_allowed(pair, space) for pair in ALL)
 
 
-@pytest.mark.parametrize("library", DRAWS)
+@pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("scales", [SCALES, COPY_SCALES], ids=["one", "copies"])
 def test_scales_draw_like_reference(library: str, scales: dict[str, Any]) -> None:
     """Every library draws logarithmic, stepped and fixed scales with the distribution of the reference sampler."""
@@ -486,7 +510,7 @@ def test_conditions_on_log_integers_hold() -> None:
             "width": {"type": "int", "low": 4, "high": 9, "repeat": "depth"},
         }
     )
-    for pair in ALL:
+    for pair in are_installed(ALL):
         if is_allowed(pair, space) and pair != DEFAULT:
             made = list(proposals(pair, space, 42, 14 if pair in SLOW else 60))
             assert {"rate" in values for values in made} == {True, False}

@@ -17,6 +17,7 @@ from blindtune.tuners.base import Tuner, TunerContext
 from blindtune.tuners.folds import FoldedTuner, make_folds
 from blindtune.tuners.optuna.config import OptunaConfig
 from support.builders import algorithms, build_tuner, trial, tuner
+from support.engines import with_marks
 
 #: Keras Tuner reads the name of its thread in an old way; Optuna calls two of its arguments experimental.
 pytestmark = pytest.mark.filterwarnings("ignore:.*(currentThread|getName).*:DeprecationWarning", "ignore::UserWarning")
@@ -76,7 +77,8 @@ def ask_and_tell(one: Tuner, batch: int, random: np.random.Generator) -> list[tu
 def test_independent_tuners_are_declared() -> None:
     """Random search, lists and grids need no score; all others do."""
     assert {name for _, name in FREE} == {
-        "random", "grid", "default", "parameter-sampler", "parameter-grid", "randomized-search", "grid-search"
+        "random", "quasi-random", "grid", "default", "parameter-sampler", "parameter-grid", "randomized-search",
+        "grid-search",
     }  # fmt: skip
     for name in ("median", "successive-halving", "hyperband"):
         pruned = OptunaConfig.model_validate(
@@ -86,7 +88,7 @@ def test_independent_tuners_are_declared() -> None:
 
 
 @pytest.mark.parametrize("folds", [None, 3])
-@pytest.mark.parametrize("pair", FREE, ids="-".join)
+@pytest.mark.parametrize("pair", with_marks(FREE))
 @given(seed=st.integers(1, 1000), batch=st.integers(1, 30))
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_proposals_without_scores_are_those_with_scores(

@@ -324,6 +324,11 @@ class Tuned(_Network):
         return self.trainer if self.estimator is None else "estimator"
 
     @property
+    def environment(self) -> str:
+        """The environment of its trainer; for a tuner with an optional engine, the one that has the engines too."""
+        return super().environment if self.tuner.engine is None else f"{super().environment}-engines"
+
+    @property
     def depends_on_scale(self) -> bool:
         """Whether the unit of a feature matters; it does not to trees, which the name of the class tells."""
         if self.estimator is None:

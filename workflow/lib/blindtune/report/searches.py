@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 #: Algorithms that draw every configuration at random.
 RANDOM_ALGORITHMS = ("random", "parameter-sampler", "randomized-search")
 #: Algorithms whose proposals do not depend on earlier scores.
-NON_ADAPTIVE = (*RANDOM_ALGORITHMS, "grid", "parameter-grid", "grid-search", "default")
+NON_ADAPTIVE = (*RANDOM_ALGORITHMS, "quasi-random", "grid", "parameter-grid", "grid-search", "default")
 
 
 def get_tuner_settings(system: SystemRecords) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def freeze(
         spent=_sum_spent(trials),
         trials_sha256=digest_trials(trials),
         exhausted=exhausted,
-        versions=collect_versions(setup.trainer, task),
+        versions=collect_versions(setup.trainer, task) | setup.engine_versions,
     )
 
 

@@ -10,6 +10,7 @@ from blindtune.core.files import canonical_json, next_free_path, read_json, writ
 from blindtune.core.job_log import JobLog
 from blindtune.core.yaml_files import read_yaml
 from blindtune.models.own_code import digest_code
+from blindtune.tuners.engines import engine_versions
 
 _ADVICE = "Restore it, or move the study's folder away and run again."
 
@@ -36,12 +37,15 @@ def build_protocol(
     # Unlike a larger budget, another limit of each trial gives the recorded trials other outcomes.
     if study.budget is not None and study.budget.trial_seconds is not None:
         described.setdefault("budget", {})["trial_seconds"] = study.budget.trial_seconds
+    # Versions of an optional engine, which are not those of a lock that everyone has: another one proposes other sets.
+    engine = engine_versions(study.settings.tuner) if isinstance(study.settings, Tuned) else {}
     return {
         "study": described,
         "data_sha256": data_sha256,
         "preprocessing": preprocessing,
         "files": {name: _read_file(path) for name, path in files.items()},
         "code": code,
+        **({"engine": engine} if engine else {}),
     }
 
 

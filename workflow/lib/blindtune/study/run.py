@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from blindtune.config.study import Study
-from blindtune.config.systems import Bayes
+from blindtune.config.systems import Bayes, Tuned
 from blindtune.core.claims import claim
 from blindtune.core.files import digest_json
 from blindtune.core.job_log import JobLog
@@ -22,6 +22,7 @@ from blindtune.study.estimate import estimate
 from blindtune.study.protocol import build_protocol, prepare_folder
 from blindtune.study.search import search_and_freeze
 from blindtune.study.shard_plan import note_shards
+from blindtune.tuners.engines import check_engine
 from blindtune.views.apply import apply_view, collect_inputs
 
 
@@ -62,6 +63,7 @@ def run_study(
         UserError: no trial completed, a record cannot be read or written, a file of the system is wrong, or a class
             without which the metric is not defined has no sample.
     """
+    check_study_engine(study)
     check_defined(study, data)
     preprocessing = collect_inputs(study.settings.view, data).identity()
     protocol = build_protocol(study, data.sha256, preprocessing, files, code)
@@ -87,6 +89,21 @@ def run_study(
     metric = "" if card.dev_metric is None else f", dev {card.metric} {card.dev_metric:.4f}"
     job_log.finish(f"{study.id}: frozen, train error {card.train_error:.2%}, dev error {card.dev_error:.2%}{metric}")
     return card
+
+
+def check_study_engine(study: Study) -> None:
+    """Refuse a tuner whose optional engine is not in this Python, before anything is read or recorded.
+
+    Under conda or in an image this is another Python than the one that planned the workflow.
+
+    Args:
+        study: names the tuner.
+
+    Raises:
+        UserError: the engine is not installed, or a version is wrong.
+    """
+    if isinstance(study.settings, Tuned):
+        check_engine(study.settings.tuner, study.id)
 
 
 def check_defined(study: Study, data: Prepared) -> None:

@@ -590,7 +590,7 @@ class Search:
             seconds=pending.clock.seconds,
             started=outcome.started or started,
             host=outcome.host or socket.gethostname(),
-            versions=collect_versions(self._setup.trainer, task),
+            versions=collect_versions(self._setup.trainer, task) | self._setup.engine_versions,
         )
 
     def _seeds(self, pending: PendingTrial) -> dict[str, int]:

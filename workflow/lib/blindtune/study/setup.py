@@ -1,7 +1,7 @@
 """Set up a search: its tuner, its trainer, its budget, and how a hyperparameter set becomes a training task."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import cast
@@ -30,6 +30,7 @@ from blindtune.training.pool.launcher import Launcher
 from blindtune.training.pool.trainer import Pool
 from blindtune.training.registry import TRAINERS, create_trainer
 from blindtune.tuners.base import FixedListTuner, Tuner, TunerContext
+from blindtune.tuners.engines import engine_versions
 from blindtune.tuners.folds import FoldedTuner, FoldPlan, make_folds, plan_folds
 from blindtune.tuners.registry import create_tuner
 
@@ -117,6 +118,7 @@ class SearchSetup:
         layers: the layers of a manual model, without the output layer; None for any other system.
         create_separate: creates a trainer that trains in one worker process, for sets that may kill the process that
             trains them; None if `trainer` has workers.
+        engine_versions: versions of the tuner's optional engine, for the records; empty without one.
     """
 
     tuner: Tuner
@@ -126,6 +128,7 @@ class SearchSetup:
     resumes_trials: bool = False
     layers: list[Layer] | None = None
     create_separate: Callable[[], Pool] | None = None
+    engine_versions: dict[str, str] = field(default_factory=dict)
 
     def close(self) -> None:
         """Stop the worker processes, if there are any."""
@@ -187,6 +190,7 @@ def build_search_setup(
             study.budget,
             plan.config.resumes_trials,
             create_separate=None if n_workers else create_separate,
+            engine_versions=engine_versions(plan.config),
         )
     raise TypeError(f"{settings.kind} has no trials")
 

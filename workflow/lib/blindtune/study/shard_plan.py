@@ -14,7 +14,7 @@ from blindtune.core.files import read_json_object, write_json
 from blindtune.study.protocol import build_protocol
 
 #: What the protocol holds besides, which other jobs determine.
-_DATA = ("data_sha256", "preprocessing")
+_DATA = ("data_sha256", "preprocessing", "engine")
 
 
 def note_shards(folder: Path, n_shards: int) -> None:

@@ -13,7 +13,7 @@ from blindtune.records.trial import TrialLog
 from blindtune.study.checkpoints import WeightStore
 from blindtune.study.context import StudyContext
 from blindtune.study.protocol import build_protocol, is_folder_of, prepare_folder
-from blindtune.study.run import check_defined
+from blindtune.study.run import check_defined, check_study_engine
 from blindtune.study.search import search_shard
 from blindtune.study.shards import RecordedTrial, RecordedTrials, Shard, folder_of, write_shard
 from blindtune.views.apply import apply_view, collect_inputs
@@ -54,6 +54,7 @@ def run_shard(
         LostClaimError: another process has taken over this part meanwhile.
         UserError: a record cannot be read or written, or a file of the system is wrong.
     """
+    check_study_engine(study)
     check_defined(study, data)
     protocol = build_protocol(study, data.sha256, collect_inputs(study.settings.view, data).identity(), files, code)
     folder = folder_of(output)

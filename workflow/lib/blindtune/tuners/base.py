@@ -8,7 +8,7 @@ a kill replays the recorded trials into a new tuner.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from blindtune.core.budget import Budget
 from blindtune.core.validation import Strict
@@ -168,6 +168,11 @@ class TunerContext:
     groups: "NDArray[np.int64] | None" = None
 
 
+#: What a library makes of `when` and `repeat`. Exact: it knows which hyperparameters are active; flattened: it proposes
+#: all, and those that are not active are dropped, so that they are noise to it; refused: by `TunerConfig.check`.
+Conditions = Literal["exact", "flattened", "refused"]
+
+
 class TunerConfig(Strict):
     """Base class of the config of a tuner.
 
@@ -216,6 +221,16 @@ class TunerConfig(Strict):
     def proposes_one_at_a_time(self) -> bool:
         """Whether `Tuner.ask_batch` never gives more than one proposal, so that a second worker would have nothing."""
         return False
+
+    @property
+    def engine(self) -> str | None:
+        """The optional engine that proposes, a key of `blindtune.tuners.engines.ENGINES`; None: there is none."""
+        return None
+
+    @property
+    def conditions(self) -> Conditions | None:
+        """What the library makes of dimensions that depend on others; None: nothing is said of it in the report."""
+        return None
 
     @property
     def minimizes_parameters(self) -> bool:

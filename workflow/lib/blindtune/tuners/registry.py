@@ -4,9 +4,12 @@ To add one: write its config and the function that creates it, and add a line he
 an entry point of the group ``blindtune.tuners``, whose name is the value of ``library`` and whose object is an `Entry`.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from blindtune.core.registry import Entry, Registry
+from pydantic import ValidationError
+
+from blindtune.core.registry import Entry, Registry, load_object
 
 if TYPE_CHECKING:
     from blindtune.tuners.base import Tuner, TunerConfig, TunerContext
@@ -29,6 +32,14 @@ TUNERS = Registry(
             create="blindtune.tuners.sklearn.tuner:create",
             config="blindtune.tuners.sklearn.config:SklearnConfig",
         ),
+        "smac": Entry(
+            create="blindtune.tuners.smac.tuner:create",
+            config="blindtune.tuners.smac.config:SmacConfig",
+        ),
+        "vizier": Entry(
+            create="blindtune.tuners.vizier.tuner:create",
+            config="blindtune.tuners.vizier.config:VizierConfig",
+        ),
     },
 )
 
@@ -48,6 +59,22 @@ def create_tuner(config: "TunerConfig", context: "TunerContext") -> "Tuner":
     """
     tuner: Tuner = TUNERS.load(config.library)(config, context)
     return tuner
+
+
+def read_tuner_config(content: Mapping[str, Any]) -> "TunerConfig | None":
+    """Return the config of a tuner from a record; None if its library is not known here, or no longer takes it.
+
+    Args:
+        content: the tuner's part of the settings of a system.
+    """
+    entry = TUNERS.entries.get(str(content.get("library")))
+    if entry is None or entry.config is None:
+        return None
+    try:
+        config: TunerConfig = load_object(entry.config).model_validate(content)
+    except ValidationError:
+        return None
+    return config
 
 
 def tuner_config_type() -> Any:

@@ -11,9 +11,17 @@ from blindtune.report.published import load_published
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
 from blindtune.report.searches import describe_view
 from blindtune.report.table import ABSENT, Cell, ReportTable, Row, join_paths, text_column
+from blindtune.tuners.engines import ENGINES
+from blindtune.tuners.registry import read_tuner_config
 
 _SAME = ("kind", "argument", "meaning", "published", "ours")
 _KINDS = ("tuner", "manual", "knn", "random_forest", "bayes")
+
+_CONDITIONS = {
+    "exact": "exact: it knows which are active",
+    "flattened": "flattened: it proposes all, and those that are not active are dropped",
+    "refused": "refused",
+}
 
 TRAINING = ("optimizer", "learning_rate", "batch_size", "epochs", "loss")
 
@@ -88,6 +96,7 @@ def _rows(dataset: DatasetRecords, system: SystemRecords) -> Iterator[Row]:
                 continue
             ours = _ours(system, argument.name)
             yield _row(dataset, system, argument.name, argument.meaning, argument.published, ours)
+        yield from _engine_rows(dataset, system)
     if describe_view(system.runs[0].card) is not None:
         yield _row(dataset, system, "view", "view of a sample", None, str(describe_view(system.runs[0].card)))
     if system.runs[0].card.estimator is not None:
@@ -99,6 +108,20 @@ def _rows(dataset: DatasetRecords, system: SystemRecords) -> Iterator[Row]:
             chosen = _distinct(_text(run.card.hyperparameters.get(name)) for run in system.runs)
             meaning = "setting of the estimate" if system.kind == "bayes" else "chosen on dev"
             yield _row(dataset, system, name, meaning, None, ", ".join(chosen))
+
+
+def _engine_rows(dataset: DatasetRecords, system: SystemRecords) -> Iterator[Row]:
+    """Yield what must be known of a tuner with an optional engine: its version, and what it makes of conditions."""
+    card = system.runs[0].card
+    config = read_tuner_config(card.settings["tuner"])
+    if config is None or config.engine is None:
+        return
+    names = [package.name for package in ENGINES[config.engine].packages]
+    versions = _distinct(", ".join(f"{name} {run.card.versions.get(name)}" for name in names) for run in system.runs)
+    yield _row(dataset, system, "engine", "versions of the optional engine", None, "; ".join(versions))
+    if config.conditions is not None:
+        meaning = "what the algorithm makes of dimensions that depend on others"
+        yield _row(dataset, system, "conditions", meaning, None, _CONDITIONS[config.conditions])
 
 
 def _estimator_rows(dataset: DatasetRecords, system: SystemRecords) -> Iterator[Row]:

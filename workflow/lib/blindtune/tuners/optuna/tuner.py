@@ -7,12 +7,10 @@ from blindtune.records.trial import Trial
 from blindtune.tuners.base import Proposal, Tuner, TunerContext
 from blindtune.tuners.optuna.config import OptunaConfig, grid_size
 from blindtune.tuners.optuna.sampler import create_pruner, create_sampler, suggest
+from blindtune.tuners.parameter_counts import ParameterCounts
 
 if TYPE_CHECKING:
     import optuna
-
-#: Told as the number of parameters of a trial that was never built, as long as no other number is known.
-_DEFAULT_N_PARAMETERS = 1_000_000_000
 
 
 def create(config: OptunaConfig, context: TunerContext) -> Tuner:
@@ -47,7 +45,7 @@ class OptunaTuner(Tuner):
         )
         self._waiting: deque[tuple[optuna.Trial, Proposal]] = deque()
         self._running: deque[optuna.Trial] = deque()
-        self._max_parameters: int | None = None
+        self._counts = ParameterCounts()
 
     def ask(self) -> Proposal | None:
         """Return the next suggestion."""
@@ -89,18 +87,7 @@ class OptunaTuner(Tuner):
         elif len(self._study.directions) == 1:
             self._study.tell(running, trial.objective_value())
         else:
-            self._study.tell(running, [trial.objective_value(), self._n_parameters_to_tell(trial)])
-
-    def _n_parameters_to_tell(self, trial: Trial) -> int:
-        """Return the number of parameters; without a score, the largest so far.
-
-        A small network that failed would otherwise be Pareto-optimal.
-        """
-        if trial.n_parameters is not None:
-            self._max_parameters = max(trial.n_parameters, self._max_parameters or 0)
-        if trial.n_parameters is None or trial.score is None:
-            return _DEFAULT_N_PARAMETERS if self._max_parameters is None else self._max_parameters
-        return trial.n_parameters
+            self._study.tell(running, [trial.objective_value(), self._counts.to_tell(trial)])
 
     def _first_running(self) -> "optuna.Trial":
         if not self._running:

@@ -1,0 +1,1 @@
+"""SMAC, an optional engine: config, search space, and the function that creates a tuner."""

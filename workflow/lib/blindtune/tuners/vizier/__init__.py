@@ -1,0 +1,1 @@
+"""Google Vizier, an optional engine: config, and the function that creates a tuner."""

@@ -1,0 +1,186 @@
+"""Creates tuners of Google Vizier, whose designers are asked and told in this process, without its service."""
+
+import warnings
+from collections import deque
+from itertools import islice
+from typing import Any
+
+from blindtune.core.files import canonical_json
+from blindtune.core.light_imports import leave_out
+from blindtune.core.random_state import keep_random_state
+from blindtune.records.trial import Trial
+from blindtune.search_space import Hyperparameters, Space
+from blindtune.tuners.base import FixedListTuner, Proposal, Tuner, TunerContext
+from blindtune.tuners.engine_space import list_dimensions, to_hyperparameters
+from blindtune.tuners.parameter_counts import ParameterCounts
+from blindtune.tuners.vizier.config import VizierConfig, grid_size
+
+_ERROR, _N_PARAMETERS = "dev_error", "n_parameters"
+_DEFAULT_POPULATION = 50
+
+
+def create(config: VizierConfig, context: TunerContext) -> Tuner:
+    """Create the tuner that a config of Vizier describes.
+
+    Args:
+        config: algorithm and arguments.
+        context: search space and seed.
+    """
+    space = context.space
+    if not list_dimensions(space):
+        # A sequence needs a dimension.
+        return FixedListTuner([to_hyperparameters(space, {})])
+    with keep_random_state(), leave_out("matplotlib", "pandas"):
+        designer = _create_designer(config, space, context.seed)
+    if config.proposals_need_scores:
+        return LearningDesignerTuner(space, designer, config.objectives)
+    return GridDesignerTuner(space, designer) if config.algorithm == "grid" else DesignerTuner(space, designer)
+
+
+def _create_designer(config: VizierConfig, space: Space, seed: int) -> Any:
+    # Not from vizier.algorithms.designers, whose module imports the Gaussian processes and all that they need.
+    from vizier import pyvizier
+
+    problem = pyvizier.ProblemStatement(_build_search_space(space))
+    for name in config.objectives:
+        goal = pyvizier.ObjectiveMetricGoal.MINIMIZE
+        problem.metric_information.append(pyvizier.MetricInformation(name=name, goal=goal))
+    match config.algorithm:
+        case "random":
+            from vizier._src.algorithms.designers.random import RandomDesigner
+
+            return RandomDesigner(problem.search_space, seed=seed)
+        case "quasi-random":
+            from vizier._src.algorithms.designers.quasi_random import QuasiRandomDesigner
+
+            return QuasiRandomDesigner(problem.search_space, seed=seed)
+        case "grid":
+            from vizier._src.algorithms.designers.grid import GridSearchDesigner
+
+            return GridSearchDesigner(problem.search_space, seed)
+        case "eagle":
+            from vizier._src.algorithms.designers.eagle_strategy.eagle_strategy import EagleStrategyDesigner
+
+            return EagleStrategyDesigner(problem, seed=seed)
+        case "nsga2":
+            from vizier._src.algorithms.evolution.nsga2 import NSGA2Designer
+
+            return NSGA2Designer(problem, config.population_size or _DEFAULT_POPULATION, seed=seed)
+
+
+def _build_search_space(space: Space) -> Any:
+    """Return Vizier's search space, without conditions, which its designers refuse."""
+    from vizier import pyvizier
+
+    built = pyvizier.SearchSpace()
+    for told in list_dimensions(space):
+        match told.kind:
+            case "category":
+                # Vizier's categories are texts; `_to_numbers` turns them back.
+                built.root.add_categorical_param(told.name, [str(index) for index in range(told.count)])
+            case "index":
+                built.root.add_int_param(told.name, 0, told.count - 1)
+            case "number":
+                scale = pyvizier.ScaleType.LOG if told.log else pyvizier.ScaleType.LINEAR
+                built.root.add_float_param(told.name, told.low, told.high, scale_type=scale)
+    return built
+
+
+class DesignerTuner(Tuner):
+    """A designer of Vizier that learns nothing.
+
+    Args:
+        space: the search space.
+        designer: proposes.
+    """
+
+    def __init__(self, space: Space, designer: Any) -> None:
+        self._space = space
+        self._designer = designer
+
+    def ask(self) -> Proposal | None:
+        """Return the designer's next set."""
+        return Proposal(self._read(self._suggest()))
+
+    def ask_batch(self, n: int) -> list[Proposal]:
+        """Return the designer's next `n` sets."""
+        return list(islice(iter(self.ask, None), n))
+
+    def _suggest(self) -> Any:
+        """Return the designer's next suggestion: one at a time, since a larger batch would be other ones."""
+        with warnings.catch_warnings(), keep_random_state():
+            # It draws by a method that NumPy will not have for ever.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return self._designer.suggest(1)[0]
+
+    def _read(self, suggestion: Any) -> Hyperparameters:
+        numbers = {name: float(value) for name, value in suggestion.parameters.as_dict().items()}
+        return to_hyperparameters(self._space, numbers)
+
+
+class GridDesignerTuner(DesignerTuner):
+    """A grid, which ends: Vizier's own begins again, and repeats sets that differ in what is not active.
+
+    Args:
+        space: the search space.
+        designer: proposes.
+    """
+
+    def __init__(self, space: Space, designer: Any) -> None:
+        super().__init__(space, designer)
+        self._n_remaining = grid_size(space)
+        self._seen: set[str] = set()
+
+    def ask(self) -> Proposal | None:
+        """Return the next set that was not proposed before; None at the end of the grid."""
+        while self._n_remaining:
+            self._n_remaining -= 1
+            values = self._read(self._suggest())
+            text = canonical_json(values)
+            if text not in self._seen:
+                self._seen.add(text)
+                return Proposal(values)
+        return None
+
+
+class LearningDesignerTuner(DesignerTuner):
+    """A designer of Vizier that learns from scores.
+
+    Args:
+        space: the search space.
+        designer: proposes.
+        objectives: what it minimises.
+    """
+
+    def __init__(self, space: Space, designer: Any, objectives: list[Any]) -> None:
+        super().__init__(space, designer)
+        self._objectives = objectives
+        self._counts = ParameterCounts()
+        self._running: deque[Any] = deque()
+        self._n_asked = 0
+
+    def ask(self) -> Proposal:
+        """Return the designer's next set."""
+        suggestion = self._suggest()
+        self._n_asked += 1
+        self._running.append(suggestion.to_trial(self._n_asked))
+        return Proposal(self._read(suggestion))
+
+    def ask_batch(self, n: int) -> list[Proposal]:
+        """Return the designer's next set: the one after it may depend on its score."""
+        return [self.ask()]
+
+    def tell(self, trial: Trial) -> None:
+        """Pass a score to the designer; a trial without one has the worst.
+
+        Vizier's own mark for failures ends NSGA2 with an error.
+        """
+        from vizier import algorithms, pyvizier
+
+        metrics = {_ERROR: trial.objective_value()}
+        if _N_PARAMETERS in self._objectives:
+            metrics[_N_PARAMETERS] = self._counts.to_tell(trial)
+        told = self._running.popleft()
+        told.complete(pyvizier.Measurement(metrics=metrics))
+        with keep_random_state():
+            self._designer.update(algorithms.CompletedTrials([told]), algorithms.ActiveTrials())
