@@ -14,6 +14,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c "
 TORCH ?= auto
 EXTRAS ?=
 CORES ?= all
+PROCESSES ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -26,9 +27,10 @@ run: $(READY)
 
 # Compiled once, and not by each of the many programs that tests start, where Python is told to write no bytecode. Three
 # processes on two cores: with two, whole runs used five sixths of what the cores have, since tests wait for programs.
+# PROCESSES=5 suits four cores; each process holds the libraries of all trainers.
 test: check
 	@$(BIN)/python -m compileall -q workflow/lib tests/support
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY)
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests/unit tests/checks
