@@ -454,7 +454,7 @@ def test_spaces_of_real_sets_run_or_are_refused(name: str, counter: str) -> None
     """Every tuner takes the spaces of the real sets, or names the dimension that it cannot take."""
     space = read_space(RESOURCES / "spaces" / f"{name}.yaml", SHIPPED[name])  # type: ignore[arg-type]
     for pair in are_installed(ALL):
-        if pair in [*NUMBERS_ONLY, ("optuna", "grid")]:
+        if pair in [*NUMBERS_ONLY, ("optuna", "grid"), ("vizier", "grid")]:
             with pytest.raises(ValueError, match=f"^{counter}: Optuna's .* depends on another|^space: is a grid"):
                 check(tuner(*pair), space)
         else:
