@@ -27,7 +27,7 @@ class VizierConfig(TunerConfig):
         default=None,
         ge=2,
         le=MAX_TRIALS,
-        description="nsga2: number of sets that survive, and of random ones before the first is changed; null: 50",
+        description="nsga2: number of sets that survive; twice as many random ones come first; null: 50",
     )
     objectives: list[Literal["dev_error", "n_parameters"]] = Field(
         default=["dev_error"],
