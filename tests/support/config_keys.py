@@ -45,7 +45,12 @@ BASE: dict[str, Any] = {
             "systems": ["near", "trees", "limit", "expert", "tuner", "optuna", "scikit", "vectors"],
             "budget": {"trials": 20},
         },
-        {"dataset": "files", "systems": ["near", "tuner"], "budget": {"trials": 4}, "worker_nodes": {"tuner": 2}},
+        {
+            "dataset": "files",
+            "systems": ["near", "tuner", "batches"],
+            "budget": {"trials": 4},
+            "worker_nodes": {"batches": 2},
+        },
         {"dataset": "fetched", "systems": ["near", "tuner"], "budget": {"trials": 4}},
         {
             "dataset": "written",
@@ -152,6 +157,7 @@ BASE: dict[str, Any] = {
             "training": OPTIONAL,
         },
         "optuna": {"kind": "tuner", "tuner": {"library": "optuna", "algorithm": "tpe"}, "space": "mlp"},
+        "batches": {"kind": "tuner", "tuner": {"library": "optuna", "algorithm": "tpe", "batch": 4}, "space": "mlp"},
         "median": {
             "kind": "tuner",
             "tuner": {"library": "optuna", "algorithm": "tpe", "pruner": {"algorithm": "median"}},
@@ -196,7 +202,7 @@ OTHERS: dict[str, Any] = {
     "Config.allow_repeated_decode": ["drawing/near"],
     "Comparison.dataset": "set_09",
     "Budget.epochs": 200,
-    "Comparison.systems": ["trees", "near", "tuner"],
+    "Comparison.systems": ["trees", "near", "batches"],
     "Comparison.metric": "balanced_error",
     "Training.class_weight": "balanced",
     "TrainingOverrides.class_weight": "balanced",
@@ -271,6 +277,7 @@ ALGORITHMS = {
 
 #: Systems that are here for one part alone; others have their other keys.
 PARTS = {
+    "batches": "batch",
     "median": "pruner",
     "halving": "pruner",
     "brackets": "pruner",

@@ -150,6 +150,8 @@ _parsed: dict[tuple[str, str, int], tuple[str, int, dict[int, int]]] = {}
 def _parse_once(path: Any, workflow: Any, linemap: dict[int, int], rulecount: int = 0) -> tuple[str, int]:
     """Return the Python code of a Snakefile, as Snakemake's function does; it takes a third of a plan."""
     file = Path(path.get_path_or_uri(secret_free=True))
+    if not file.is_file():  # of a repository
+        return _parse(path, workflow, linemap, rulecount=rulecount)
     key = (str(file), file.read_text(encoding="utf-8"), rulecount)
     if key not in _parsed:
         lines: dict[int, int] = {}

@@ -1,6 +1,7 @@
 """Workers on the nodes of an allocation: the records of one process, also if workers or nodes are lost."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -167,7 +168,8 @@ def test_dead_worker_costs_a_retry(tmp_path: Path, stand_in: SlurmStandIn) -> No
     check_outcomes(ended, jobs)
     retries = [line for outcome in ended.values() for line in outcome.retries]
     assert len(retries) == 4
-    assert any(line.startswith(("its worker on n2 was killed by SIGKILL", "its worker on n3 was")) for line in retries)
+    # Which node a trial is trained on depends on which workers are there first.
+    assert all(re.match(r"its worker( on n[23])? was killed by SIGKILL", line) for line in retries), retries
     assert notices == [], "the nodes answer"
 
 
