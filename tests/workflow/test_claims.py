@@ -128,6 +128,8 @@ def test_records_are_packed_and_unpacked(script: Any, tmp_path: Path) -> None:
     write_run(results, "mlp_m1", 42, [True, False], [])
     write_run(results, "mlp_m1", 43, [True, False], [])
     (results / "claims" / "decodes" / "isip_10" / "mlp_m1" / "43" / "result.json").unlink()
+    write_run(results, "mlp_m2", 42, [True, False], [])
+    write_run(results, "mlp_m2", 44, [True, False], [])
     (results / "readings").mkdir()
     (results / "readings" / "kept.jsonl").write_text("{}\n")
     archives = pack(results, tmp_path / "archives")

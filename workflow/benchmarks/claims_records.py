@@ -3,7 +3,7 @@
     python workflow/benchmarks/claims_records.py pack results docs/measured/records
     python workflow/benchmarks/claims_records.py unpack docs/measured/records results
 
-`pack` writes one archive for each study and seed whose systems have all been decoded, and one of the readings. The
+`pack` writes one archive for each study and seed of which every system has been decoded, and one of the readings. The
 archives hold trials, cards, protocols, results and predictions, but no weights. The same records give the same archive.
 """
 
@@ -35,9 +35,11 @@ def pack(results: Path, archives: Path) -> list[Path]:
         seeds: dict[str, list[Path]] = {}
         for card in sorted(study.glob("*/*/card.json")):
             seeds.setdefault(card.parent.name, []).append(card)
+        systems = {card.parents[1].name for cards in seeds.values() for card in cards}
         for seed, cards in seeds.items():
             folders = [(card.parent, _decode_of(card)) for card in cards]
-            if not all((decode / "result.json").exists() for _, decode in folders):
+            done = {decode.parent.name for _, decode in folders if (decode / "result.json").exists()}
+            if done != systems:
                 continue
             files = [folder / name for folder, _ in folders for name in _OF_A_STUDY]
             files += [decode / name for _, decode in folders for name in _OF_A_DECODE]
