@@ -136,6 +136,7 @@ NOT_VARIED: dict[str, str] = {
     "systems.median.tuner.objectives": "a pruner takes one objective; varied for a system without one",
     "systems.halving.tuner.objectives": "a pruner takes one objective; varied for a system without one",
     "systems.brackets.tuner.objectives": "a pruner takes one objective; varied for a system without one",
+    "systems.batches.tuner.algorithm": "only TPE takes batches; varied for a system without one",
     "systems.median.tuner.batch": "a pruner takes no batches; varied for a system without one",
     "systems.halving.tuner.batch": "a pruner takes no batches; varied for a system without one",
     "systems.brackets.tuner.batch": "a pruner takes no batches; varied for a system without one",
