@@ -15,7 +15,8 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from blindtune.core.errors import UserError
@@ -171,6 +172,26 @@ class AnnotationReader:
             UnusableRecording: its annotation cannot be used; the text names file and row.
         """
         raise NotImplementedError
+
+
+class FolderReader(AnnotationReader):
+    """Base class of readers whose files list the recordings of a folder; `find` needs no recordings."""
+
+    def nearest(self, file: str) -> list[str]:
+        """Return the annotation files in the folder of a recording, else in the nearest folder above; sorted.
+
+        Args:
+            file: path of the recording below the folder of the corpus.
+        """
+        return next((self._by_folder[above] for above in PurePosixPath(file).parents if above in self._by_folder), [])
+
+    @cached_property
+    def _by_folder(self) -> dict[PurePosixPath, list[str]]:
+        # Once for a reader: each recording asks, and a corpus has thousands.
+        found: dict[PurePosixPath, list[str]] = {}
+        for name in self.find(sorted(self.tree), ()):
+            found.setdefault(PurePosixPath(name).parent, []).append(name)
+        return found
 
 
 def collect(events: Iterable[Event], files: Sequence[str], notes: Sequence[str] = ()) -> Annotations:

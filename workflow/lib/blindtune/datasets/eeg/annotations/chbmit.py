@@ -13,9 +13,9 @@ from typing import ClassVar
 
 from blindtune.datasets.eeg.annotations.base import (
     SLACK,
-    AnnotationReader,
     Annotations,
     Event,
+    FolderReader,
     RecordingTimes,
     Unannotated,
     collect,
@@ -43,7 +43,7 @@ class _Block:
     clock: dict[str, int] = field(default_factory=dict)
 
 
-class ChbMitReader(AnnotationReader):
+class ChbMitReader(FolderReader):
     """Reads the summaries of CHB-MIT."""
 
     layout: ClassVar[str] = "CHB-MIT"
@@ -68,15 +68,9 @@ class ChbMitReader(AnnotationReader):
         Args:
             file: path of the recording below the folder.
         """
-        path = PurePosixPath(file)
-        for folder in path.parents:
-            here = sorted(one for one in self._summaries if PurePosixPath(one).parent == folder)
-            own = [
-                one for one in here if path.name.lower().startswith(PurePosixPath(one).name.lower()[: -len(_SUFFIX)])
-            ]
-            if here:
-                return own or here
-        return []
+        name, here = PurePosixPath(file).name.lower(), self.nearest(file)
+        own = [one for one in here if name.startswith(PurePosixPath(one).name.lower()[: -len(_SUFFIX)])]
+        return own or here
 
     def read(self, recording: RecordingTimes) -> Annotations:
         """Return the annotations of a recording, not yet clipped to it.
@@ -104,10 +98,6 @@ class ChbMitReader(AnnotationReader):
             raise UnusableRecording(f"{blocks[1].where}: lists it again, with other seizures than {blocks[0].where}")
         events = [Event(start, stop, "seizure", where, "seizure") for start, stop, where in _events(blocks[0])]
         return collect(events, files, [*notes, *_compare_clock(blocks[0], recording.seconds)])
-
-    @property
-    def _summaries(self) -> list[str]:
-        return self.find(sorted(self.tree), ())
 
 
 def _same(listed: str, name: str) -> bool:

@@ -13,9 +13,9 @@ from typing import ClassVar
 
 from blindtune.datasets.eeg.annotations.base import (
     SLACK,
-    AnnotationReader,
     Annotations,
     Event,
+    FolderReader,
     RecordingTimes,
     Unannotated,
     check_times,
@@ -44,7 +44,7 @@ class _Block:
     fault: str | None = None
 
 
-class SienaReader(AnnotationReader):
+class SienaReader(FolderReader):
     """Reads the lists of seizures of Siena."""
 
     layout: ClassVar[str] = "Siena"
@@ -66,11 +66,7 @@ class SienaReader(AnnotationReader):
         Args:
             file: path of the recording below the folder.
         """
-        lists = self.find(sorted(self.tree), ())
-        for folder in PurePosixPath(file).parents:
-            if here := [one for one in lists if PurePosixPath(one).parent == folder]:
-                return here
-        return []
+        return self.nearest(file)
 
     def read(self, recording: RecordingTimes) -> Annotations:
         """Return the annotations of a recording, not yet clipped to it.
