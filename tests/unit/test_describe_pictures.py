@@ -115,7 +115,7 @@ def test_describe_names_recordings(tmp_path: Path) -> None:
 
 
 def test_describe_names_the_layout_of_recordings(tmp_path: Path) -> None:
-    """The message on recordings has patients, annotations and a dataset of a config, whatever tables are there."""
+    """The message on recordings has patients, annotations and a dataset of a config, with any tables there."""
     for name in ("chb01/chb01_01.edf", "chb21/chb21_01.edf", "chb02/chb02_01.edf", "chb01/chb01-summary.txt", "a.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()

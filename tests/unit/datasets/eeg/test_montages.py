@@ -87,7 +87,7 @@ def test_tcp20_is_tcp22_without_the_ears() -> None:
 @pytest.mark.parametrize("name", CHANNELS)
 @pytest.mark.parametrize("form", ["EEG {}-REF", "{}-Avg", "POL {}", "EEG {}-A1A2"])
 def test_derive_subtracts_the_right_electrodes(name: str, form: str) -> None:
-    """Channels are differences of the electrodes that their names tell, whatever the reference."""
+    """Channels are differences of the electrodes that their names tell, with any reference."""
     labels = [form.format(one) for one in ("EKG1", *reversed(ELECTRODES))]
     found = derive(labels, name)
     value = {one: float(2**number) for number, one in enumerate(ELECTRODES)}

@@ -99,7 +99,7 @@ def read(folder: Path, name: str, content: Any) -> Annotation:
     ],
 )
 def test_every_dialect_gives_the_same_outline(tmp_path: Path, name: str, content: Any) -> None:
-    """The same outline of the same label, whatever program wrote it."""
+    """The same outline of the same label, from any program."""
     (one,) = read(tmp_path, name, content).regions
     assert (one.label, one.polygon.tolist(), one.negative) == ("dcis", [[float(x), float(y)] for x, y in RING], False)
 

@@ -68,7 +68,7 @@ def test_messages_pass_in_both_directions(listener: Listener) -> None:
 
 
 def test_wrong_key_is_refused_on_both_sides(listener: Listener) -> None:
-    """A worker with another key does not trust the study, and the study hears of no worker."""
+    """A worker with another key does not trust the study, and the study gets no worker."""
     listener.expect(1)
     with pytest.raises(ChannelError, match="is not the study of this worker"):
         connect_to_study(listener.address, listener.port, 1, os.urandom(32))

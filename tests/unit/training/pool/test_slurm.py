@@ -46,7 +46,7 @@ SPLITS = [Split(np.zeros((200_000, 2), np.float32), np.arange(200_000) % 2)] * 2
 
 @pytest.fixture
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmStandIn]:
-    """Return an allocation of three nodes; whatever it has started must end with the test."""
+    """Return an allocation of three nodes; all that it has started must end with the test."""
     monkeypatch.setenv("PYTHONPATH", str(Path(pool_trainers.__file__).parents[1]))
     folder = tmp_path / "stand_in"
     folder.mkdir()
@@ -115,7 +115,7 @@ def test_any_number_of_nodes_gives_the_same_records(
 def test_key_is_not_on_a_command_line_nor_in_an_environment(
     tmp_path: Path, stand_in: SlurmStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The key goes to a worker by its standard input alone, and srun hears nothing of the step of the study."""
+    """The key goes to a worker by its standard input alone, and srun gets no variable of the step of the study."""
     keys: list[bytes] = []
     create = slurm.Listener
 

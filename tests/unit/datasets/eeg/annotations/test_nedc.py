@@ -136,7 +136,7 @@ def test_read_file_refuses_an_unknown_label(tmp_path: Path, label: str) -> None:
 
 
 def test_read_file_checks_times_before_labels(tmp_path: Path) -> None:
-    """A row without times is malformed, whatever its label seems to be."""
+    """A row without times is malformed, with any label."""
     with pytest.raises(UnusableRecording, match="line 5: 'TEST' to '3' are not times"):
         read_file(write(tmp_path, ".csv", csv([]) + "TERM,TEST,3,what,1\n"))
 

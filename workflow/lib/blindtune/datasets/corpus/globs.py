@@ -24,7 +24,7 @@ def check_glob(key: str, pattern: str) -> None:
 
 
 def matches_glob(pattern: str, path: str) -> bool:
-    """Return whether a path matches a pattern, whatever the case of its letters.
+    """Return whether a path matches a pattern; the case of letters does not matter.
 
     Args:
         pattern: ``*`` is any text without a slash, ``?`` one letter but a slash, ``**`` any folders, none included.

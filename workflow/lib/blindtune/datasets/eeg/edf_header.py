@@ -17,7 +17,7 @@ Accepted:
 - -1 as the number of records (not filled in), if the size gives a whole number;
 - any order and names of channels that `blindtune.datasets.eeg.montages` knows;
 - records of any length, and so any sampling rate; channels may have different ones;
-- gaps: the time stamps of the records of EDF+ and BDF+ are read, and what follows a gap is a stretch of its own.
+- gaps: the time stamps of the records of EDF+ and BDF+ are read, and what follows a gap is another stretch.
 """
 
 import re

@@ -42,7 +42,7 @@ SETTLED = 1e-15
 class Signals:
     """Some channels of a recording, read by MNE in parts.
 
-    MNE gets each part as a file of its own, in memory: it reads gaps, wrong dates and unknown units without a word, and
+    MNE gets each part as a separate file in memory: it reads gaps, wrong dates and unknown units without a word, and
     no part of a file alone.
 
     Attributes:

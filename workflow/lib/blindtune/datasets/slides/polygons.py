@@ -43,7 +43,7 @@ _WITHIN = 0.99
 #: Pairs of regions of two classes whose bounds overlap; people draw far fewer.
 _MAX_PAIRS = 20_000_000
 _PAIRS_AT_ONCE = 100
-#: How often a point is drawn anew that is in the bounds of a cell but not in the cell.
+#: How often a point is drawn again that is in the bounds of a cell but not in the cell.
 _MAX_REDRAWS = 200
 
 

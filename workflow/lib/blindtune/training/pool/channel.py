@@ -68,7 +68,7 @@ class Channel:
 class SignedChannel(Channel):
     """One end of a connection over a network.
 
-    Each direction has a key of its own, and a signature covers the number of the message: a message that was changed,
+    Each direction has another key, and a signature covers the number of the message: a message that was changed,
     left out, repeated or sent back is refused, and ends the channel.
     """
 

@@ -236,7 +236,7 @@ class SrunWorker:
                 f"--nodelist={node}",
                 "--nodes=1",
                 "--ntasks=1",
-                # A step beside others: it shares what the job has on that node. With --cpus-per-task or --exact, Slurm
+                # A step next to others: it shares what the job has on that node. With --cpus-per-task or --exact, Slurm
                 # could give the same core to each.
                 "--overlap",
                 "--cpu-bind=none",

@@ -1,6 +1,6 @@
 """What all readers of annotations have in common: the times of a recording, and the rules for its events.
 
-Rules for events, whatever reader they come from:
+Rules for the events of all readers:
 
 - times are seconds from the start of the recording: finite numbers, not before the start, and the stop not before the
   start of the event; else the recording is bad and the reason names the row;

@@ -93,7 +93,7 @@ class LabelMap:
         self._vocabulary = vocabulary
 
     def kind_of(self, label: str) -> Kind | None:
-        """Return what a label means, whatever its case; None if nobody says."""
+        """Return what a label means, in any case of letters; None if nobody says."""
         text = label.strip().casefold()
         for name, kind in self._own:
             if name == text:

@@ -16,7 +16,7 @@ from blindtune.core.validation import show_value
 
 #: Largest coordinate of a vertex in pixels; the area of a region must stay a number.
 MAX_COORDINATE = 1e9
-#: Vertices of the polygon that stands for an ellipse: its area is smaller by 0.03%.
+#: Vertices of the polygon that approximates an ellipse: its area is smaller by 0.03%.
 _ELLIPSE_VERTICES = 144
 _LONGEST_NAME = 80
 
