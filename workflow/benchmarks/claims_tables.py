@@ -11,6 +11,7 @@ table replaces what is between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``
 import argparse
 import hashlib
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -24,7 +25,13 @@ import numpy as np
 from claims_data import PUBLISHED, Array
 from scipy import stats
 
+from blindtune.core.resources import RESOURCES
+from blindtune.core.seeds import derive
+from blindtune.core.validation import load
+from blindtune.models.families import load_family
+from blindtune.models.layers import InvalidModelError
 from blindtune.report.stats.crossed import compare_crossed, measure_errors
+from blindtune.search_space import Hyperparameters, Space
 
 #: Published eval errors in % of the manual and the tuned model, and samples of eval (Tables 1 and 3).
 MARGINS = {
@@ -40,6 +47,9 @@ LIKE = (1.5, 1.5, 1.0)
 
 #: Numbers of sets of a search.
 COUNTS = (1, 3, 15, 50, 150, 500)
+
+#: Sets that are drawn to count the impossible ones.
+_DRAWN_SETS = 10_000
 
 _Z = float(stats.norm.ppf(0.975))
 
@@ -344,6 +354,54 @@ def outcomes(records: Records) -> str:
 _STATUSES = ("completed", "pruned", "invalid", "failed", "diverged")
 
 
+def impossible(records: Records) -> str:
+    """Return how many sets of the ConvNet space of #11 cannot be built, and what that does to a search that halts.
+
+    The sets are drawn as random search draws them; each is independent of the others. The mean number of sets until k
+    impossible ones in a row is (1 - p^k) / (p^k (1 - p)) for a share p of impossible sets.
+    """
+    space = load(Space, RESOURCES / "spaces" / "convnet_11.yaml")
+    random = np.random.default_rng(derive("impossible sets of convnet_11"))
+    sets = [space.draw(random) for _ in range(_DRAWN_SETS)]
+    rows = []
+    for name, side in (("#11 (crops of 128)", 128), ("the size that the published network needs", 132)):
+        failed = np.array([_is_impossible(values, side) for values in sets])
+        p = failed.mean()
+        half = _Z * math.sqrt(p * (1 - p) / len(sets))
+        blocks = np.array([values["blocks"] for values in sets])
+        by_blocks = ", ".join(f"{100 * failed[blocks == number].mean():.0f}" for number in sorted(set(blocks)))
+        rows.append(
+            [
+                name,
+                f"{len(sets):,}",
+                f"{100 * p:.1f} ± {100 * half:.1f}",
+                by_blocks,
+                f"{1 / p:.1f}",
+                f"{(1 - p**3) / (p**3 * (1 - p)):.0f}",
+                f"{500 * (1 - p):.0f}",
+            ]
+        )
+    header = [
+        "pictures",
+        "sets",
+        "impossible in %",
+        "with 1, 2, 3, 4 blocks",
+        "mean sets until the first",
+        "until three in a row",
+        "sets left of 500",
+    ]
+    return table(header, rows)
+
+
+def _is_impossible(values: Hyperparameters, side: int) -> bool:
+    """Return whether the ConvNet of a set cannot be built on colour pictures of a side."""
+    try:
+        load_family("convnet").build(values, (side, side, 3), 2).check_buildable(2)
+    except InvalidModelError:
+        return True
+    return False
+
+
 def lowest(records: Records) -> str:
     """Return, from recorded trials with dropout, what the lowest dev error of n random sets is."""
     rows = []
@@ -571,6 +629,7 @@ TABLES: dict[str, Callable[[Records], str]] = {
     "errors": errors,
     "differences": differences,
     "outcomes": outcomes,
+    "impossible": impossible,
     "lowest": lowest,
     "networks": networks,
     "trainings": trainings,

@@ -109,7 +109,7 @@ def check(architecture: Architecture, classes: int) -> None:
         classes: number of classes.
 
     Raises:
-        Invalid: a layer cannot be built, or the output is not one score per class.
+        InvalidModelError: a layer cannot be built, or the output is not one score per class.
     """
     shape = architecture.input_shape
     for number, layer in enumerate(architecture.layers, 1):
