@@ -79,7 +79,7 @@ HEADERS = {
 }
 
 #: Columns of the report's tables, by their new header, that hold times, dates or digests of code.
-VOLATILE_COLUMN = re.compile(r"(^|_)(wall|cpu)_seconds$|^(started|decoded|date|code)$")
+VOLATILE_COLUMN = re.compile(r"(^|_)(wall|cpu|half)_seconds$|^(started|decoded|date|code)$")
 
 #: Columns that depend on when and in which order jobs ended, by table and new header.
 VOLATILE_COLUMNS = {
