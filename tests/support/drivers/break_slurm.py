@@ -41,7 +41,7 @@ from support.workflow_runs import command, records, snakemake
 FAULTS = ("head", "scancel", "node-back", "node-dead", "controller", "time", "memory")
 
 #: Seconds after which the first run is killed, since it waits for a job that has ended, and after which a round failed.
-_FIRST, _ALL = 240, 900
+_FIRST, _ALL = 420, 1200
 
 #: Memory that a study cannot do with, and what it gets, in MB.
 _TOO_LITTLE, _ENOUGH = 250, 1500
