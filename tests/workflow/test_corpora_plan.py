@@ -70,7 +70,27 @@ def test_extract_repeats_the_batch_of_a_changed_file(tmp_path: Path, kind: str, 
     time.sleep(0.01)
     files[2].with_suffix(suffix).write_text("changed", encoding="utf-8")
     again = running(plan(tmp_path, make_config(kind, folder="raw")))
-    assert select_corpus_jobs(again) == {"extract data/it/dev-0000", "prepare it"}
+    assert len([name for name in again if name.startswith("extract data/it/dev-")]) == 1
+    assert len(select_corpus_jobs(again)) == 2 and "prepare it" in again
+
+
+@pytest.mark.parametrize("kind", TREES)
+def test_extract_repeats_the_batch_of_a_new_file(tmp_path: Path, kind: str) -> None:
+    """A new raw file repeats the extraction of the batch that it joins or divides, and the preparation."""
+    TREES[kind](tmp_path / "raw", 24)
+    with pytest.MonkeyPatch.context() as patch:
+        pretend(tmp_path, make_config(kind, folder="raw"), patch)
+    TREES[kind](tmp_path / "new", 25)
+    for path in sorted((tmp_path / "new").rglob("*")):
+        below = tmp_path / "raw" / path.relative_to(tmp_path / "new")
+        if path.is_file() and not below.exists():
+            below.parent.mkdir(parents=True)
+            break
+    for sibling in path.parent.iterdir():
+        sibling.rename(below.parent / sibling.name)
+    again = select_corpus_jobs(running(plan(tmp_path, make_config(kind, folder="raw"))))
+    assert 2 <= len(again) <= 3 and "prepare it" in again
+    assert all(name.startswith("extract data/it/train-") for name in again - {"prepare it"})
 
 
 @pytest.mark.parametrize(
@@ -103,7 +123,7 @@ def test_extract_seals_eval_and_only_prepare_reads_it(tmp_path: Path, kind: str)
     TREES[kind](tmp_path / "raw", 8)
     jobs = plan(tmp_path, make_config(kind, folder="raw"))
     cut = [path for job in jobs if job.rule == "extract" for path in job.outputs]
-    assert len(cut) == 4 and all(("/sealed/" in path) == ("/eval-" in path) for path in cut)
+    assert len(cut) >= 4 and all(("/sealed/" in path) == ("/eval-" in path) for path in cut)
     readers = {job.rule for job in jobs if any("/sealed/" in path and "/extracts/" in path for path in job.inputs)}
     assert readers == {"prepare"}
 
@@ -115,11 +135,8 @@ def test_examples_come_from_train_only(tmp_path: Path, kind: str) -> None:
     jobs = {job.name: job for job in plan(tmp_path, make_config(kind, folder="raw"))}
     assert "sample_splits it" not in jobs
     root = "results/default/data/it"
-    assert jobs["examples it"].inputs == (
-        f"{root}/extracts/train-0000.json",
-        f"{root}/extracts/train-0001.json",
-        f"{root}/manifest.json",
-    )
+    cut = sorted(path for job in jobs.values() if job.rule == "extract" for path in job.outputs if "/train-" in path)
+    assert len(cut) > 1 and jobs["examples it"].inputs == (*cut, f"{root}/manifest.json")
     assert all(f"{root}/examples.npz" in jobs[name].inputs for name in ("tables", "figures", "page"))
 
 
@@ -134,13 +151,14 @@ def test_simulate_runs_before_extract(tmp_path: Path, kind: str, made: dict[str,
     """A simulated corpus is written before patches or segments are extracted from it."""
     jobs = {job.name: job for job in plan(tmp_path, make_config(kind, stand_in=True, simulate=made))}
     batches = [name for name in jobs if name.startswith("simulate")]
-    assert len(batches) == 6
+    assert len(batches) >= 6
     assert not any(path.endswith(suffix) for name in batches for path in jobs[name].outputs)
-    assert jobs["extract data/it/train-0000"].inputs == jobs["simulate it/train-0000"].outputs
+    batch = next(name.split("/")[1] for name in batches if "/train-" in name)
+    assert jobs[f"extract data/it/{batch}"].inputs == jobs[f"simulate it/{batch}"].outputs
 
 
 def test_extract_repeats_slides_that_change_their_split(tmp_path: Path) -> None:
-    """Slides that move to another split are extracted again, with the batches that shift."""
+    """A slide that moves to another split repeats the batch that it leaves and the one that it joins."""
     files = write_slides(tmp_path / "raw", 8)
     listed = tmp_path / "list.csv"
 
@@ -154,9 +172,9 @@ def test_extract_repeats_slides_that_change_their_split(tmp_path: Path) -> None:
         pretend(tmp_path, write("train"), patch)
     assert running(plan(tmp_path, write("train"))) == set()
     again = select_corpus_jobs(running(plan(tmp_path, write("dev"))))
-    # The slides after it in train move up by one place; in dev it comes last.
-    cut = {f"extract data/it/{batch}" for batch in ("train-0000", "train-0001", "dev-0001")}
-    assert again == {"prepare it", *cut}
+    # A batch of train may have had this slide alone, and one of dev may be divided in two.
+    in_train, in_dev = ([name for name in again if f"it/{split}-" in name] for split in ("train", "dev"))
+    assert len(in_train) <= 1 and 1 <= len(in_dev) <= 2 and len(again) == 1 + len(in_train) + len(in_dev)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ with (
     source = read_dataset(snakemake.params.source)
     batch, folder = snakemake.wildcards.batch, Path(snakemake.params.folder)
     simulate_batch(source, batch, folder, Path(snakemake.output[0]))
-    files = [folder / name for raw in source.batches()[batch] for name in (raw.file, *raw.companions)]
+    files = [folder / name for raw in source.select_batch(batch) for name in (raw.file, *raw.companions)]
     list_side_files(
         Path(snakemake.params.side_files), Path(snakemake.params.root), files, snakemake.params.times_made_again
     )

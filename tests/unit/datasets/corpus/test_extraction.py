@@ -19,7 +19,7 @@ from blindtune.datasets.corpus.extraction import extract_batch, simulate_batch
 from blindtune.datasets.corpus.survey import Survey, check_bad_fraction, draw_samples
 from blindtune.datasets.prepared import open_prepared, open_split, prepare
 from support.eeg_files import eeg_corpus
-from support.number_corpus import SIZES, NumbersCorpus, numbers_corpus
+from support.number_corpus import FILES, SIZES, NumbersCorpus, numbers_corpus
 
 
 def extracted(source: Corpus, layout: ResultPaths) -> dict[str, Path]:
@@ -30,6 +30,17 @@ def extracted(source: Corpus, layout: ResultPaths) -> dict[str, Path]:
             simulate_batch(source, batch, folder, Path(layout.simulated("it", batch)))
         extract_batch(source, batch, folder, path)
     return source.inputs(layout, "it")
+
+
+def batch_of(source: Corpus, file: str) -> str:
+    """Return the batch that a raw file is in."""
+    return next(batch for batch, raws in source.batches().items() if file in [raw.file for raw in raws])
+
+
+def extract_again(source: Corpus, layout: ResultPaths, file: str) -> None:
+    """Extract the batch of a raw file once more."""
+    batch = batch_of(source, file)
+    extract_batch(source, batch, source.find_folder(layout, "it"), source.inputs(layout, "it")[batch])
 
 
 def x_of(loaded: LoadedDataset, split: str) -> NDArray[Any]:
@@ -49,11 +60,11 @@ def layout(tmp_path: Path) -> ResultPaths:
 def test_batches_hold_one_split_and_eval_is_sealed(layout: ResultPaths) -> None:
     """A batch has files of one split, and extracts of eval are in the sealed folder."""
     source = numbers_corpus()
-    assert {batch: [raw.file for raw in raws] for batch, raws in source.batches().items()} == {
-        f"{split}-{number:04d}": [f"{split}/{name}.txt" for name in names]
-        for split in SIZES
-        for number, names in enumerate(("ab", "c"))
-    }
+    found = {batch: [raw.file for raw in raws] for batch, raws in source.batches().items()}
+    assert sorted(file for files in found.values() for file in files) == sorted(FILES)
+    for batch, files in found.items():
+        assert 1 <= len(files) <= 2 and all(file.startswith(batch.split("-")[0]) for file in files)
+        assert [raw.file for raw in source.select_batch(batch)] == files, "a job finds the same files"
     for batch, path in source.inputs(layout, "it").items():
         assert ("sealed" in path.parts) == batch.startswith("eval")
 
@@ -78,19 +89,32 @@ def test_load_draws_from_all_files_evenly_by_class(layout: ResultPaths) -> None:
 
 
 def test_load_does_not_depend_on_batches(tmp_path: Path) -> None:
-    """The size of batches does not change what is drawn; another seed does."""
-    one, other = numbers_corpus(), numbers_corpus(files_per_job=1)
-    first = one.load(extracted(one, ResultPaths(str(tmp_path / "one"))))
-    second = other.load(extracted(other, ResultPaths(str(tmp_path / "other"))))
-    for split in SIZES:
-        np.testing.assert_array_equal(x_of(first, split), x_of(second, split))
-    again = numbers_corpus(seed=2)
-    third = again.load(extracted(again, ResultPaths(str(tmp_path / "third"))))
+    """How files are divided into batches changes nothing of what is drawn, of its order and of what is recorded of it;
+    another seed does."""
+
+    def load(name: str, **changes: Any) -> LoadedDataset:
+        source = numbers_corpus(**changes)
+        return source.load(extracted(source, ResultPaths(str(tmp_path / name))))
+
+    first = load("0")
+    for number, files_per_job in enumerate((1, 3, 9), 1):
+        other = load(f"{number}", files_per_job=files_per_job)
+        for split in SIZES:
+            np.testing.assert_array_equal(x_of(first, split), x_of(other, split))
+            np.testing.assert_array_equal(first.origin_digests[split], other.origin_digests[split])
+            for name in ("y", "group", "origins"):
+                before, after = (getattr(loaded.splits[split], name) for loaded in (first, other))
+                assert (before == after).all() if isinstance(before, np.ndarray) else before == after
+        assert json.dumps(other.parameters) == json.dumps(first.parameters), "in the same order"
+        assert other.bad_files == first.bad_files
+    # The order before batches followed from the paths: by split, then by file.
+    assert list(first.parameters["raw_sha256"]) == FILES
+    third = load("other", seed=2)
     assert any(not np.array_equal(x_of(first, s), x_of(third, s)) for s in SIZES)
 
 
 def test_a_job_reads_more_files_where_they_are_small(tmp_path: Path) -> None:
-    """Eight files that are not small, up to 256 that are; the config of the jobs says how many."""
+    """Up to 256 files that are small together, 12 that are not; a large one makes its own batch smaller."""
     for number in range(40):
         for split in SIZES:
             path = tmp_path / split / f"{number:02}.edf"
@@ -99,11 +123,34 @@ def test_a_job_reads_more_files_where_they_are_small(tmp_path: Path) -> None:
             path.with_suffix(".tse").touch()
     given = {"folder": str(tmp_path), "patient": r"(\w+/\d+)"}
     source = eeg_corpus(**given)
-    assert len(source.batches()) == 3 and source.extraction_config()["files_per_job"] == 256
+    assert len(source.batches()) == 3
     (tmp_path / "train/00.edf").open("r+b").truncate(120 * 3 * 2**20)
     source = eeg_corpus(**given)
-    assert len(source.batches()) == 3 * 3 and source.split_config()["files_per_job"] == 16
+    batches = source.batches()
+    assert len(batches[batch_of(source, "train/00.edf")]) <= 12
+    assert {"dev-0000", "eval-0000"} < set(batches) and 1 < len([one for one in batches if "train" in one]) <= 4
     assert len(eeg_corpus(**given, files_per_job=40).batches()) == 3
+    assert "files_per_job" not in source.extraction_config(), "how many read a file does not change what is cut"
+
+
+def test_a_new_file_changes_the_batch_that_it_is_in_alone(tmp_path: Path) -> None:
+    """A new recording, also one that sorts first, belongs to one batch; all others keep their names and files."""
+    for number in range(60):
+        path = tmp_path / ("train", "dev", "eval")[number % 3] / f"{number:02}.edf"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(bytes(20))
+        path.with_suffix(".tse").touch()
+    given = {"folder": str(tmp_path), "patient": r"(\w+/\S+)", "files_per_job": 4}
+    before = eeg_corpus(**given).batches()
+    for name in ("train/!first.edf", "train/30x.edf", "train/zz.edf"):
+        (tmp_path / name).write_bytes(bytes(20))
+        source = eeg_corpus(**given)
+        own = batch_of(source, name)
+        after = source.batches()
+        gone = {batch for batch, raws in before.items() if after.get(batch) != raws}
+        assert len(gone) <= 1, "the one that it joined or divided"
+        assert len(set(after) - set(before)) <= 2 and own in after
+        (tmp_path / name).unlink()
 
 
 def test_extract_batch_cuts_at_most_max_per_file(layout: ResultPaths) -> None:
@@ -123,7 +170,7 @@ def test_bad_files_are_listed_or_stop_the_run(layout: ResultPaths) -> None:
     files = extracted(source, layout)
     folder = source.find_folder(layout, "it")
     (folder / "train/a.txt").write_text("bad", encoding="utf-8")
-    extract_batch(source, "train-0000", folder, files["train-0000"])
+    extract_again(source, layout, "train/a.txt")
     loaded = source.load(files)
     assert loaded.parameters["bad_files"] == {"train/a.txt": "is bad"}
     assert loaded.parameters["good"] == 8
@@ -133,7 +180,7 @@ def test_bad_files_are_listed_or_stop_the_run(layout: ResultPaths) -> None:
     with pytest.raises(UserError, match="dataset it: 1 of 9 files are bad"):
         prepare("it", numbers_corpus(), files, Path(layout.manifest("it")), Path(layout.seal("it")))
     with pytest.raises(UserError, match=r"train/a\.txt: is bad\. strict: true stops"):
-        extract_batch(numbers_corpus(strict=True), "train-0000", folder, files["train-0000"])
+        extract_again(numbers_corpus(strict=True), layout, "train/a.txt")
 
 
 def test_draw_samples_explains_a_shortage() -> None:
@@ -166,19 +213,18 @@ def test_copies_count_once_and_never_in_two_splits(layout: ResultPaths) -> None:
     files = extracted(source, layout)
     folder = source.find_folder(layout, "it")
     (folder / "train/b.txt").write_bytes((folder / "train/a.txt").read_bytes())
-    extract_batch(source, "train-0000", folder, files["train-0000"])
+    extract_again(source, layout, "train/b.txt")
     loaded = source.load(files)
     assert loaded.parameters["bad_files"] == {"train/b.txt": "holds the same bytes as train/a.txt"}
     assert loaded.parameters["left_out"][-1] == ["train", "none", "odd", 2]
     (folder / "eval/c.txt").write_bytes((folder / "train/b.txt").read_bytes())
-    extract_batch(source, "eval-0001", folder, files["eval-0001"])
+    extract_again(source, layout, "eval/c.txt")
     with pytest.raises(UserError, match=r"eval/c\.txt in eval holds the same bytes as train/a\.txt in train"):
         source.load(files)
     # Files that give no sample leak nothing.
     for file in ("train/c.txt", "eval/c.txt"):
         (folder / file).write_text("bad", encoding="utf-8")
-    for batch in ("train-0001", "eval-0001"):
-        extract_batch(source, batch, folder, files[batch])
+        extract_again(source, layout, file)
     assert len(numbers_corpus(max_bad_fraction=0.4).load(files).parameters["bad_files"]) == 3
 
 
@@ -198,7 +244,7 @@ def test_prepare_lists_each_sample_with_its_origin(tmp_path: Path, layout: Resul
         assert all(row["group"] == row["file"] and row["file"].startswith(split) for row in rows)
     assert (manifest.parent / "bad_files.tsv").read_text(encoding="utf-8") == "file\treason\n"
     (source.find_folder(layout, "it") / "eval/b.txt").write_text("bad", encoding="utf-8")
-    extract_batch(source, "eval-0000", source.find_folder(layout, "it"), files["eval-0000"])
+    extract_again(source, layout, "eval/b.txt")
     said = prepare("it", numbers_corpus(max_bad_fraction=0.2), files, manifest, seal)
     assert said.startswith("it: 8 / 4 / 4 samples of 2 classes") and "bad files: 1, listed in" in said
     assert table(manifest.parent / "bad_files.tsv") == [{"file": "eval/b.txt", "reason": "is bad"}]
@@ -206,7 +252,7 @@ def test_prepare_lists_each_sample_with_its_origin(tmp_path: Path, layout: Resul
 
 def test_extract_batch_writes_and_removes_tables(layout: ResultPaths) -> None:
     """The table of where samples were cut is next to their array, and is removed with it."""
-    source = numbers_corpus()
+    source = numbers_corpus(files_per_job=3)
     path = extracted(source, layout)["dev-0000"]
     cut = np.load(path.parent / "dev-0000/dev/a.txt.npy")
     rows = table(path.parent / "dev-0000/dev/a.txt.tsv")
@@ -215,7 +261,7 @@ def test_extract_batch_writes_and_removes_tables(layout: ResultPaths) -> None:
     (source.find_folder(layout, "it") / "dev/a.txt").write_text("bad", encoding="utf-8")
     extract_batch(source, "dev-0000", source.find_folder(layout, "it"), path)
     left = {one.name for one in path.with_suffix("").rglob("*") if one.is_file()}
-    assert left == {"b.txt.npy", "b.txt.tsv"}
+    assert left == {f"{name}.txt.{suffix}" for name in "bc" for suffix in ("npy", "tsv")}
 
 
 def test_batches_are_searched_once_per_source() -> None:
@@ -225,6 +271,12 @@ def test_batches_are_searched_once_per_source() -> None:
     other = numbers_corpus(files_per_job=9)
     assert len(other.batches()) == 3 and len(source.batches()) == 6
     assert source.config == numbers_corpus().config
+
+
+def test_select_batch_says_that_the_folder_changed() -> None:
+    """A job whose files are gone since the run was planned says so."""
+    with pytest.raises(UserError, match=r"belongs to train-0099 any more\. Start the run again"):
+        numbers_corpus().select_batch("train-0099")
 
 
 def test_user_files_refuses_a_split_without_files(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,8 +299,9 @@ def test_load_refuses_a_path_out_of_the_corpus(layout: ResultPaths) -> None:
     """An extract that names a path out of the corpus is refused."""
     source = numbers_corpus()
     files = extracted(source, layout)
-    content = files["train-0000"].read_text(encoding="utf-8").replace("train/a.txt", "../../a.txt")
-    files["train-0000"].write_text(content, encoding="utf-8")
+    extract = files[batch_of(source, "train/a.txt")]
+    content = extract.read_text(encoding="utf-8").replace("train/a.txt", "../../a.txt")
+    extract.write_text(content, encoding="utf-8")
     with pytest.raises(UserError, match="not a path below the corpus"):
         source.load(files)
 

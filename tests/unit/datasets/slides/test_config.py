@@ -7,7 +7,13 @@ import pytest
 from blindtune.config.schema import read_dataset
 from blindtune.core.errors import UserError
 from blindtune.datasets.registry import create_corpus
-from blindtune.datasets.slides.config import SimulatedSlidesConfig, SlidesConfig, SplittingConfig, TissueConfig
+from blindtune.datasets.slides.config import (
+    SimulatedSlidesConfig,
+    SlidesConfig,
+    SplittingConfig,
+    StainNormalizationConfig,
+    TissueConfig,
+)
 from support.slide_files import slides_config
 
 TWO = {"train": 2, "dev": 2, "eval": 2}
@@ -85,5 +91,5 @@ def test_config_round_trip(changes: dict[str, Any]) -> None:
 
 def test_config_keys_have_descriptions() -> None:
     """Every key of the config has a description."""
-    for model in (SlidesConfig, TissueConfig, SplittingConfig, SimulatedSlidesConfig):
+    for model in (SlidesConfig, TissueConfig, StainNormalizationConfig, SplittingConfig, SimulatedSlidesConfig):
         assert all(field.description for name, field in model.model_fields.items() if name != "source")

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from blindtune.core.errors import UserError
 from blindtune.datasets.corpus.survey import Survey
 from blindtune.datasets.slides import survey as survey_module
+from blindtune.datasets.slides.config import STAIN_TARGETS
 from blindtune.datasets.slides.discovery import SlideFile
+from blindtune.datasets.slides.normalization import StainTransform
 from blindtune.datasets.slides.polygons import compute_area, compute_coverage
 from blindtune.datasets.slides.reader import SlideReader
 from blindtune.datasets.slides.survey import OpenSlideFile, cut, survey
@@ -24,6 +26,7 @@ from support.slide_files import (
     tissue,
     write_csv,
     write_pair,
+    write_slide,
     write_xml,
 )
 
@@ -345,3 +348,47 @@ class _Other:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._handle, name)
+
+
+def test_survey_normalizes_stains_of_the_same_places(tmp_path: Path):
+    """Normalized patches are the pixels of the same places through one transform, which the survey records."""
+    regions = [("dcis", rectangle(0, 0, 640, 1024)), ("indc", rectangle(640, 0, 640, 1024))]
+    found = write_pair(tmp_path, regions)
+    plain = survey(tmp_path, found, "train", SMALL)
+    before = cut(tmp_path / found.file, plain.candidates, plain.facts)
+    assert "stains" not in plain.facts
+    for method in ("macenko", "reinhard"):
+        settings = slides_config(patch=128, max_per_file=10, stain_normalization={"method": method})
+        with OpenSlideFile(tmp_path, found, "train", settings) as opened:
+            result = opened.survey()
+            patches = opened.cut(result.candidates)
+        assert (result.bad, result.candidates, result.left_out) == (None, plain.candidates, plain.left_out)
+        transform = StainTransform.from_facts(result.facts["stains"])
+        np.testing.assert_array_equal(patches, np.stack([transform.apply(patch) for patch in before]))
+        np.testing.assert_array_equal(patches, cut(tmp_path / found.file, result.candidates, result.facts))
+        assert np.abs(patches.astype(int) - before).mean() > 3, "the colours of the target are others"
+        described = survey_module.describe(settings, [result])["stain_normalization"]
+        assert described == {"method": method, "target": STAIN_TARGETS[method]}
+    assert "stain_normalization" not in survey_module.describe(SMALL, [plain])
+
+
+def test_survey_says_that_stains_cannot_be_estimated(tmp_path: Path):
+    """A slide of glass and of no stain is bad, with the reason."""
+    found = write_pair(tmp_path, [("dcis", ASYMMETRIC)])
+    write_slide(tmp_path / found.file, np.full((1024, 1280, 3), 240, np.uint8))
+    settings = slides_config(patch=128, stain_normalization={"method": "reinhard"})
+    result = survey(tmp_path, found, "train", settings)
+    assert result.bad == "shows too little tissue to estimate its stains (0 pixels)"
+
+
+def test_survey_leaves_out_places_outside_of_the_mask(tmp_path: Path):
+    """With min_tissue, places of too little tissue are left out before their pixels are read, and counted."""
+    pixels = tissue(1280, 1024)
+    pixels[:, 640:] = 240
+    found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 1280, 1024))])
+    write_slide(tmp_path / found.file, pixels)
+    settings = slides_config(patch=128, max_per_file=20, tissue={"max_white": 1.0, "min_tissue": 0.9, "min_focus": 0.0})
+    result = survey(tmp_path, found, "train", settings)
+    places = corners(result, "dcis")
+    assert len(places) > 5 and places[:, 0].max() <= 640 - 0.9 * 128 + 4
+    assert set(result.left_out) == {"cover", "background"} and result.left_out["background"]["dcis"] > 5

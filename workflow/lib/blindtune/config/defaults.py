@@ -100,7 +100,7 @@ _FRAMES = {"kind": "frames"}
 _FEATURES = {"kind": "features"}
 
 #: Simulated recordings and slides take a fraction of a second each, a third of the start of a job.
-_FILES_PER_JOB = 24
+_FILES_PER_JOB = 32
 
 #: One of each library; the three also compete on the digits.
 _LIBRARIES = ["kt_hyperband", "op_tpe_median", "sk_halving"]

@@ -5,6 +5,7 @@ files, because a job costs more to start than a file to read. All files of a bat
 of eval is ever written outside the sealed folder.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from blindtune.core.errors import UserError
 from blindtune.datasets.base import SPLITS, LoadedDataset, Source
+from blindtune.datasets.corpus.batches import divide_files, select_files
 from blindtune.datasets.corpus.config import CorpusConfig
 from blindtune.datasets.corpus.filetree import check_usable, count_bytes
 from blindtune.datasets.corpus.splits import gather_splits
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
     from blindtune.core.paths import ResultPaths
 
 
-#: Raw files that one job reads if the config does not say, and, where they are small, at most, with so many bytes.
-FILES_PER_JOB, MAX_FILES_PER_JOB, BYTES_PER_JOB = 8, 256, 64 * 2**20
+#: Raw files that one job reads at most if the config does not say; and at most where they have so many bytes together.
+FILES_PER_JOB, MAX_FILES_PER_JOB, BYTES_PER_JOB = 12, 256, 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -227,10 +229,28 @@ class Corpus(Source):
     def batches(self) -> dict[str, list[RawFile]]:
         """Return the raw files of each job, by ``<split>-<number>``; they are searched once.
 
+        A new file changes the batch that it belongs to and no other, see `blindtune.datasets.corpus.batches`.
+
         Raises:
             UserError: as `list_files`, or a split has no file, or a file cannot be read.
         """
         return self._batches
+
+    def select_batch(self, batch: str) -> list[RawFile]:
+        """Return the raw files of one job; which they are does not depend on the sizes of the files.
+
+        Args:
+            batch: one of `batches`.
+
+        Raises:
+            UserError: as `list_files`, or no file belongs to the batch.
+        """
+        split, _, number = batch.partition("-")
+        of_split = {raw.file: raw for raw in self._raws if raw.split == split}
+        found = [of_split[file] for file in select_files(list(of_split), int(number))]
+        if not found:
+            raise UserError(f"no file of {self.config.folder} belongs to {batch} any more. Start the run again.")
+        return found
 
     @cached_property
     def _batches(self) -> dict[str, list[RawFile]]:
@@ -238,13 +258,13 @@ class Corpus(Source):
         raws = self._raws
         found: dict[str, list[RawFile]] = {}
         for split in SPLITS:
-            files = [raw for raw in raws if raw.split == split]
+            files = {raw.file: raw for raw in raws if raw.split == split}
             if not files:
                 raise UserError(
                     f"folder: none of the {len(raws)} files of {config.folder} is in {split}; split it otherwise."
                 )
-            for first in range(0, len(files), self._files_per_job):
-                found[f"{split}-{first // self._files_per_job:04d}"] = files[first : first + self._files_per_job]
+            for number, some in divide_files(list(files), self._is_small).items():
+                found[f"{split}-{number:04d}"] = [files[file] for file in some]
         if config.folder is not None:
             check_usable(Path(config.folder), (name for raw in raws for name in (raw.file, *raw.companions)))
         return found
@@ -253,50 +273,42 @@ class Corpus(Source):
     def _raws(self) -> list[RawFile]:
         return sorted(self.list_files(), key=lambda raw: raw.file)
 
-    @cached_property
-    def _files_per_job(self) -> int:
-        """The number of raw files that one job reads: more where they are small, since a job takes seconds to start.
-
-        It is a power of two, so that it stays the same while a corpus grows a little.
-        """
+    def _is_small(self, files: Sequence[str]) -> bool:
+        """Return whether one job reads some files: more where they are small, since a job takes seconds to start."""
         config = self.config
         if config.files_per_job is not None:
-            return config.files_per_job
-        number = FILES_PER_JOB
-        if config.folder is not None:
-            mean = count_bytes(Path(config.folder) / raw.file for raw in self._raws) / max(len(self._raws), 1)
-            while number < MAX_FILES_PER_JOB and 2 * number * mean <= BYTES_PER_JOB:
-                number *= 2
-        return number
+            return len(files) <= config.files_per_job
+        if len(files) <= FILES_PER_JOB:
+            return True
+        # How large simulated files will be is not known.
+        if len(files) > MAX_FILES_PER_JOB or config.folder is None:
+            return False
+        return count_bytes(Path(config.folder) / file for file in files) <= BYTES_PER_JOB
 
     def split_config(self) -> dict[str, Any]:
-        """Return the part of the config that decides which raw files exist and which job reads them.
+        """Return the part of the config that decides which raw files exist and in which split they are.
 
         Returns:
             Plain data that is a valid config of the same source.
         """
-        keys = {"source", "folder", "stand_in", "simulate", "patient", "seed", "files_per_job", *self.split_keys}
-        return self.config.model_dump(mode="json", include=keys) | self._for_jobs()
+        keys = {"source", "folder", "stand_in", "simulate", "patient", "seed", *self.split_keys}
+        return self.config.model_dump(mode="json", include=keys) | self._any_sizes()
 
     def extraction_config(self) -> dict[str, Any]:
         """Return the part of the config that decides which samples are cut.
 
-        Keys that only matter when samples are drawn are left out, so that other sizes do not read the corpus again.
+        Keys that only matter when samples are drawn are left out, so that other sizes do not read the corpus again, and
+        so is how the files are divided into jobs.
 
         Returns:
             Plain data that is a valid config of the same source.
         """
-        return (
-            self.config.model_dump(mode="json", exclude={"published", "max_bad_fraction", "leaks"}) | self._for_jobs()
-        )
+        unread = {"published", "max_bad_fraction", "leaks", "files_per_job"}
+        return self.config.model_dump(mode="json", exclude=unread) | self._any_sizes()
 
-    def _for_jobs(self) -> dict[str, Any]:
-        """Return keys of the config of a job: valid sizes, which do not matter, and how many files one reads.
-
-        Each job would count the files and their bytes again, and they may have changed since the plan.
-        """
-        sizes = dict.fromkeys(SPLITS, 2 * len(self.config.class_names))
-        return {"sizes": sizes, "files_per_job": self._files_per_job}
+    def _any_sizes(self) -> dict[str, Any]:
+        """Return valid sizes, which do not matter to a job that reads raw files."""
+        return {"sizes": dict.fromkeys(SPLITS, 2 * len(self.config.class_names))}
 
     def find_folder(self, paths: "ResultPaths", dataset: str) -> Path:
         """Return the folder of the corpus: the user's, or that of the simulated corpus.

@@ -43,7 +43,7 @@ class CorpusConfig(DatasetConfig):
         default=None,
         gt=0,
         le=MAX_PER_FILE,
-        description="number of raw files that one job reads; null: 8, or up to 256 where they are small",
+        description="maximum number of raw files that one job reads; null: 12, or 256 where they are small",
     )
 
     @property

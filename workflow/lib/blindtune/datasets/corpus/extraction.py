@@ -22,7 +22,7 @@ def simulate_batch(source: Corpus, batch: str, folder: Path, marker: Path) -> No
         marker: path of the JSON, which is written last.
     """
     written: dict[str, str] = {}
-    for raw in source.batches()[batch]:
+    for raw in source.select_batch(batch):
         source.simulate(raw.file, folder)
         written |= {name: digest_file(folder / name) for name in (raw.file, *raw.companions)}
     write_json(marker, written)
@@ -46,7 +46,7 @@ def extract_batch(
     # What an earlier run cut may be bad now, so none of it may stay.
     shutil.rmtree(path.with_suffix(""), ignore_errors=True)
     surveys = []
-    for raw in source.batches()[batch]:
+    for raw in source.select_batch(batch):
         survey = _extract_file(source, raw, folder, path)
         for line in [survey.bad] if survey.bad is not None else survey.facts.get("notes", []):
             log(f"{survey.file}: {line}")

@@ -90,9 +90,9 @@ def gather_splits(
     """
     by_batch = {path: read_extract(path) for path in extracts}
     arrays = {one.file: samples_path(path, one.file) for path, surveys in by_batch.items() for one in surveys}
-    found = mark_copies(
-        [survey for surveys in by_batch.values() for survey in surveys], by_bytes=config.leaks == "report"
-    )
+    # Sorted, so that no sample depends on how the files are divided into batches.
+    surveys = sorted((one for some in by_batch.values() for one in some), key=_rank_survey)
+    found = mark_copies(surveys, by_bytes=config.leaks == "report")
     check_bad_fraction(found, config.max_bad_fraction, config.strict)
     check_groups(found)
     equal = find_equal_files(found)
@@ -136,6 +136,11 @@ def gather_splits(
         notes=take_notes(used),
         origin_digests={split: digest_pieces(map(str.encode, list_origins(found, split))) for split in SPLITS},
     )
+
+
+def _rank_survey(survey: Survey) -> tuple[bool | str, ...]:
+    """Return the place of a survey in the order of splits and files."""
+    return *(survey.split != split for split in SPLITS), survey.file
 
 
 def _gather_split(

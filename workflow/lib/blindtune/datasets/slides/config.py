@@ -1,6 +1,8 @@
 """The config of the source `slides`, and of its simulated corpus."""
 
-from typing import Any, Literal, Self, get_args
+from collections.abc import Sequence
+from math import fsum, hypot
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -28,6 +30,10 @@ CORRUPTIONS: tuple[SlideCorruption, ...] = get_args(SlideCorruption)
 ANNOTATIONS = (".csv", ".xml", ".geojson", ".json", ".annotations")
 
 
+#: A number of a target: no optical density, and no l, alpha or beta of 8 bits, is larger.
+Finite = Annotated[float, Field(ge=-20, le=20)]
+
+
 class TissueConfig(Strict):
     """Limits on the content of a patch; `blindtune.datasets.slides.quality` has the rules."""
 
@@ -41,6 +47,74 @@ class TissueConfig(Strict):
         le=MAX_FLOAT,
         description="minimum mean square of the Laplacian of the green channel; sharp tissue at 0.5 µm has 100 to 3000",
     )
+    min_tissue: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="minimum share of a patch that is tissue in the mask of the slide: Otsu's threshold on the "
+        "saturation of a small picture of it; 0: no mask is made",
+    )
+
+
+#: Two stains are told apart if the sine of the angle between them is at least this.
+MIN_ANGLE = 0.05
+#: Published targets. Macenko: unit vectors and 99th percentiles of optical density, from the code of Macenko et al.
+#: (2009). Reinhard: slide TCGA-A2-A3XS-DX1 in l, alpha, beta, as Amgad et al. (2019) and HistomicsTK use it.
+STAIN_TARGETS: dict[str, dict[str, list[float]]] = {
+    "macenko": {
+        "haematoxylin": [0.5626, 0.7201, 0.4062],
+        "eosin": [0.2159, 0.8012, 0.5581],
+        "maxima": [1.9705, 1.0308],
+    },
+    "reinhard": {
+        "mean": [8.74108109, -0.12440419, 0.0444982],
+        "deviation": [0.6135447, 0.10989545, 0.0286032],
+    },
+}
+
+
+def are_parallel(first: Sequence[float], second: Sequence[float]) -> bool:
+    """Return whether two stains have nearly the same direction, so that their amounts cannot be told apart.
+
+    Args:
+        first: optical density in red, green and blue, not all 0.
+        second: as ``first``.
+    """
+    cosine = fsum(a * b for a, b in zip(first, second, strict=True)) / (hypot(*first) * hypot(*second))
+    return 1 - cosine**2 < MIN_ANGLE**2
+
+
+class StainNormalizationConfig(Strict):
+    """How the colours of every slide are mapped to those of one target."""
+
+    method: Literal["macenko", "reinhard"] = Field(
+        description="macenko: the two stains and their amounts; reinhard: mean and deviation of the colours"
+    )
+    target: dict[str, list[Finite]] | None = Field(
+        default=None,
+        description="macenko: haematoxylin and eosin (optical density in red, green and blue) and maxima (of both "
+        "stains); reinhard: mean and deviation (of l, alpha and beta); null: published ones",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.target is None:
+            return self
+        published = STAIN_TARGETS[self.method]
+        if {key: len(values) for key, values in self.target.items()} != {k: len(v) for k, v in published.items()}:
+            wanted = ", ".join(f"{key} ({len(values)} numbers)" for key, values in published.items())
+            raise ValueError(f"target: needs for {self.method} exactly {wanted}")
+        above_zero = [value for key, values in self.target.items() if key != "mean" for value in values]
+        if min(above_zero) < 0 or not all(any(values) for values in self.target.values()):
+            raise ValueError("target: stains, maxima and deviations are not below 0, and not all 0")
+        if self.method == "macenko" and are_parallel(self.target["haematoxylin"], self.target["eosin"]):
+            raise ValueError("target: haematoxylin and eosin are one colour")
+        return self
+
+    @property
+    def values(self) -> dict[str, list[float]]:
+        """The target, or the published one."""
+        return self.target or STAIN_TARGETS[self.method]
 
 
 class SplittingConfig(Strict):
@@ -151,6 +225,10 @@ class SlidesConfig(CorpusConfig):
         default=0.0, ge=0, lt=1, description="maximum share of a patch that is also in another patch of the slide"
     )
     tissue: TissueConfig = Field(default=TissueConfig(), description="limits on the content of a patch")
+    stain_normalization: StainNormalizationConfig | None = Field(
+        default=None,
+        description="patches get the colours of one target, by one transform for each slide; null: colours as scanned",
+    )
     max_attempts: int = Field(
         default=20, gt=0, le=MAX_PER_FILE, description="number of places that are tried for each patch of max_per_file"
     )

@@ -1,6 +1,7 @@
 """Rules that reject a patch: mostly white, marked with ink, or out of focus.
 
-Each rule depends only on the patch as it would be stored. A pixel is white if its darkest channel is bright. It is ink
+Each rule depends only on the patch as it was scanned, before its stains are normalized, so that the same places give
+samples with and without. A pixel is white if its darkest channel is bright. It is ink
 if it is greener than red, as blue, green and cyan pens are and stained tissue never is, or nearly black; red pen looks
 like blood and is not detected. Focus is the mean square of the discrete Laplacian of the green channel, in which both
 stains are dark, over the pixels that are not white.

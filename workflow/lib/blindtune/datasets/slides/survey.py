@@ -24,14 +24,19 @@ from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.slides.annotations import Annotation, read_annotation
 from blindtune.datasets.slides.config import SlidesConfig
 from blindtune.datasets.slides.discovery import SlideFile
+from blindtune.datasets.slides.normalization import StainError, StainTransform, estimate_transform
 from blindtune.datasets.slides.polygons import Area, ClassAreas, compute_areas, compute_coverage, sample_points
 from blindtune.datasets.slides.quality import rejection_reason
 from blindtune.datasets.slides.reader import ELSEWHERE, IN_FILE, TOLERANCE, BadSlideError, PatchGeometry, SlideReader
+from blindtune.datasets.slides.tissue_mask import SIDE, TissueMask, find_tissue
 
 #: Bytes of patches that are kept from the survey of a slide until they are cut.
 MAX_KEPT = 256 * 2**20
 #: Share of the vertices of an annotation that are in the scanned area, if they are where they belong.
 _MIN_INSIDE = 0.9
+
+#: Squares of tissue from which the stains of a slide are estimated, and their side in pixels of a patch.
+STAIN_SQUARES, STAIN_SIDE = 64, 64
 
 #: Number of places whose pixels are read together; which patches are kept does not depend on it.
 BATCH = 16
@@ -59,6 +64,7 @@ class OpenSlideFile(OpenRawFile):
         self._sha256 = {file: digest_file(folder / file) for file in files}
         self._opened: SlideReader | None = None
         self._kept = _KeptPatches()
+        self._stains: StainTransform | None = None
 
     def close(self) -> None:
         """Release the handle of OpenSlide and its cache."""
@@ -74,8 +80,9 @@ class OpenSlideFile(OpenRawFile):
 
         Returns:
             The survey. Candidates have the place x, y: the upper left corner in pixels of full resolution, which may be
-            outside the slide. ``left_out`` counts places by rule and class: cover, other_class, damaged, white, ink,
-            blur. ``facts`` are the scale and its origin, how patches are read, the regions by label, and oddities.
+            outside the slide. ``left_out`` counts places by rule and class: cover, other_class, background, damaged,
+            white, ink, blur. ``facts`` are the scale and its origin, how patches are read, how their colours are
+            changed, the regions by label, and oddities.
         """
         result = Survey(file=self._found.file, sha256=dict(self._sha256), group=self._found.patient, split=self._split)
         try:
@@ -101,7 +108,7 @@ class OpenSlideFile(OpenRawFile):
         """
         path = self._folder / self._found.file
         try:
-            return _read_patches(self._slide(), candidates, self._geometry, self._kept)
+            return _read_patches(self._slide(), candidates, self._geometry, self._stains, self._kept)
         except BadSlideError as error:
             raise UserError(f"{path}: {error}. It could be read when it was surveyed; survey it again.") from error
 
@@ -137,7 +144,13 @@ class OpenSlideFile(OpenRawFile):
         )
         if any(offset):
             result.facts["offset"] = list(offset)
-        _PlaceSearch(result, slide, geometry, areas, settings, self._kept).run()
+        tissue = None
+        if settings.tissue.min_tissue or settings.stain_normalization is not None:
+            tissue = find_tissue(slide.read_thumbnail(SIDE), slide.size)
+        if tissue is not None and settings.stain_normalization is not None:
+            self._stains = _estimate_stains(slide, geometry, tissue, self._found.file, settings)
+            result.facts["stains"] = self._stains.to_facts()
+        _PlaceSearch(result, slide, geometry, areas, settings, self._kept, tissue, self._stains).run()
 
 
 def survey(folder: Path, found: SlideFile, split: str, settings: SlidesConfig, threads: int = 1) -> Survey:
@@ -171,7 +184,8 @@ def cut(slide: Path, candidates: list[Candidate], facts: dict[str, Any], threads
     """
     try:
         with closing(SlideReader(slide, threads)) as opened:
-            return _read_patches(opened, candidates, PatchGeometry(**facts["geometry"]))
+            stains = StainTransform.from_facts(facts["stains"]) if "stains" in facts else None
+            return _read_patches(opened, candidates, PatchGeometry(**facts["geometry"]), stains)
     except BadSlideError as error:
         raise UserError(f"{slide}: {error}. It could be read when it was surveyed; survey it again.") from error
 
@@ -194,8 +208,34 @@ class _KeptPatches:
         return self._patches.pop(corner, None)
 
 
+def _estimate_stains(
+    slide: SlideReader, geometry: PatchGeometry, tissue: TissueMask, file: str, settings: SlidesConfig
+) -> StainTransform:
+    """Return how the colours of a slide are changed, estimated from squares of its tissue.
+
+    Raises:
+        BadSlideError: they show too little tissue, or one stain only.
+    """
+    if settings.stain_normalization is None:
+        raise TypeError("the config has no stain_normalization")
+    side = min(STAIN_SIDE, geometry.patch)
+    pixels = max(1, round(geometry.pixels * side / geometry.patch))
+    square = PatchGeometry(geometry.level, pixels, geometry.side * pixels / geometry.pixels, side)
+    random = np.random.default_rng(derive("slides", "stains", settings.seed, file))
+    patches = slide.read_patches(tissue.sample_corners(STAIN_SQUARES, square.side, random), square)
+    shown = [patch.reshape(-1, 3) for patch in patches if patch is not None]
+    try:
+        return estimate_transform(np.concatenate([np.zeros((0, 3), np.uint8), *shown]), settings.stain_normalization)
+    except StainError as error:
+        raise BadSlideError(str(error)) from error
+
+
 def _read_patches(
-    slide: SlideReader, candidates: list[Candidate], geometry: PatchGeometry, kept: _KeptPatches | None = None
+    slide: SlideReader,
+    candidates: list[Candidate],
+    geometry: PatchGeometry,
+    stains: StainTransform | None = None,
+    kept: _KeptPatches | None = None,
 ) -> NDArray[np.uint8]:
     """Return the patches of some candidates; raise BadSlide if one is damaged."""
     patches = np.empty((len(candidates), geometry.patch, geometry.patch, 3), np.uint8)
@@ -213,7 +253,7 @@ def _read_patches(
         for number, patch in zip(batch, read, strict=True):
             if patch is None:
                 raise BadSlideError(f"is damaged at {places[number]}")
-            patches[number] = patch
+            patches[number] = patch if stains is None else stains.apply(patch)
     return patches
 
 
@@ -258,11 +298,17 @@ def describe(settings: SlidesConfig, surveys: Sequence[Survey]) -> dict[str, Any
         "scaled": f"the nearest finer level, scaled once by Lanczos; within {TOLERANCE:.0%} of mpp not at all",
         "mpp_from": [*IN_FILE, *ELSEWHERE],
         "outside": "white",
+        **_describe_stains(settings),
         "read": [
             {"level": level, "pixels": pixels, "slide_mpp": mpp, "mpp_from": origin, "slides": slides}
             for (level, pixels, mpp, origin), slides in sorted(ways.items(), key=repr)
         ],
     }
+
+
+def _describe_stains(settings: SlidesConfig) -> dict[str, Any]:
+    stains = settings.stain_normalization
+    return {} if stains is None else {"stain_normalization": {"method": stains.method, "target": stains.values}}
 
 
 def _count_labels(annotation: Annotation) -> dict[str, int]:
@@ -289,9 +335,12 @@ class _PlaceSearch:
         areas: ClassAreas,
         settings: SlidesConfig,
         kept: _KeptPatches,
+        tissue: TissueMask | None = None,
+        stains: StainTransform | None = None,
     ) -> None:
         self.result, self.slide, self.geometry, self.areas = result, slide, geometry, areas
         self.settings, self.kept = settings, kept
+        self.tissue, self.stains = tissue, stains
         #: Corners of patches that were kept, or rejected for their pixels; no overlapping place is tried again.
         self.taken: list[NDArray[np.int64]] = []
         #: Corners that the regions rejected; they only prevent that overlapping ones are counted twice.
@@ -323,7 +372,7 @@ class _PlaceSearch:
                 continue
             x, y = _corner_of(tried)
             if tried.patch is not None:
-                self.kept.add((x, y), tried.patch)
+                self.kept.add((x, y), tried.patch if self.stains is None else self.stains.apply(tried.patch))
             self.result.candidates.append(Candidate(label=label, place={"x": x, "y": y}))
             number += 1
             if number == self.settings.max_per_file:
@@ -340,11 +389,20 @@ class _PlaceSearch:
             some = some[~self._find_overlapping(some, self.taken)]
             own = compute_coverage(some, side, area)
             others = [compute_coverage(some, side, one) for name, one in self.areas.by_class.items() if name != label]
-            for corner, share, other in zip(some, own, np.max(others, axis=0), strict=True):
-                if share < settings.min_coverage:
-                    yield _TriedPlace(corner, "cover")
-                else:
-                    yield _TriedPlace(corner, "other_class" if other > settings.max_other else None)
+            rules = {
+                "cover": own < settings.min_coverage,
+                "other_class": np.max(others, axis=0) > settings.max_other,
+                "background": self._find_background(some),
+            }
+            for at, corner in enumerate(some):
+                yield _TriedPlace(corner, next((rule for rule, rejects in rules.items() if rejects[at]), None))
+
+    def _find_background(self, corners: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which squares have too little tissue in the mask of the slide."""
+        least = self.settings.tissue.min_tissue
+        if self.tissue is None or not least:
+            return np.zeros(len(corners), bool)
+        return self.tissue.measure_share(corners, self.geometry.side) < least
 
     def _read_pixels(self, tried: Iterator[_TriedPlace]) -> Iterator[_TriedPlace]:
         """Yield the same places, with the pixels of those that are not rejected so far."""
