@@ -199,7 +199,7 @@ class EegConfig(CorpusConfig):
         default=0.5,
         ge=0,
         le=MAX_MICROVOLTS,
-        description="a segment is left out if a channel's raw range is below this, in uV",
+        description="a segment is left out if a channel's raw range is below this for a second, in uV",
     )
     reject: Microvolts = Field(
         default=5000.0, description="a segment is left out if a channel's raw range is above this, in uV"
@@ -207,7 +207,7 @@ class EegConfig(CorpusConfig):
     clipped: Share = Field(
         default=0.01,
         description="a segment is left out if more than this share of an electrode's samples is at the limits of the "
-        "file",
+        "file, or more than ten times this share of those in a second",
     )
     min_amplitude: Microvolts = Field(
         default=1.0,

@@ -270,7 +270,7 @@ class OpenRecording(OpenRawFile):
 
     def _annotations(self, header: Header, seconds: float) -> Annotations | None:
         """Return the annotations within the recording; None if it has none and is background for that."""
-        times = RecordingTimes(self._recording.file, seconds, _time_of_day(header.time))
+        times = RecordingTimes(self._recording.file, seconds, _time_of_day(header.time), self._file)
         try:
             return self._reader.read(times).within(seconds)
         except Unannotated:
