@@ -40,6 +40,7 @@ TUNER_PACKAGES = [
     "safetensors",
     "scikit-learn",
     "tensorboard",
+    "timescoring",
 ]
 
 #: By environment: the packages that its rules import directly.
@@ -64,13 +65,14 @@ ENVIRONMENTS = {
         "shapely",
         "tifffile",
     ],
-    "scikit": ["numpy", "pydantic", "pyyaml", "safetensors", "scikit-learn"],
+    "scikit": ["numpy", "pydantic", "pyyaml", "safetensors", "scikit-learn", "timescoring"],
     "networks": [*TUNER_PACKAGES, "scikeras", "skorch", "tensorflow", "tensorflow-cpu", "torch"],
     "keras-jax": [*TUNER_PACKAGES, "jax"],
     "keras-torch": [*TUNER_PACKAGES, "torch"],
     "report": [
         *("jinja2", "matplotlib", "numpy", "optuna", "pillow", "pydantic", "pyyaml", "safetensors", "scikit-learn"),
         "scipy",
+        "timescoring",
     ],
 }
 

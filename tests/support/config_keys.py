@@ -254,6 +254,7 @@ OTHERS: dict[str, Any] = {
     "EegConfig.frame_length": 0.4,
     "EegConfig.frame_hop": 0.2,
     "EegConfig.order": 3,
+    "EegConfig.event_step": 5.0,
     "EegConfig.min_amplitude": 2.0,
     "SimulatedEegConfig.faults": ["empty"],
     "CropsView.n_eval_crops": 4,

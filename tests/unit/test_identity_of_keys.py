@@ -113,6 +113,7 @@ NEUTRAL: dict[str, str] = {
     "ImagesConfig.layout": "the names of the folders say the same",
     "ImagesConfig.brightest": "is for pictures of more than 8 bits; here is none",
     "EegConfig.unannotated": "is for recordings without an annotation; here is none",
+    "EegConfig.event_step": "adds scores of whole recordings to the decode",
     "*.strict": "stops a run at a bad file; here is none",
     "*.files_per_job": "says how the preparation is divided into jobs",
 }

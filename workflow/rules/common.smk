@@ -192,7 +192,7 @@ def split_config(wildcards):
 
 
 def extraction_config(wildcards):
-    return CONFIG.sources[wildcards.dataset].extraction_config()
+    return CONFIG.sources[wildcards.dataset].extraction_config(wildcards.batch)
 
 
 def source_code(stage):

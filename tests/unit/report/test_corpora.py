@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from blindtune.core.arrays import digest_arrays, write_npz
 from blindtune.core.files import read_json, write_json
+from blindtune.records.decode_result import count_by_patient, details_of
 from blindtune.report import contents
 from blindtune.report.figures import write as figures
 from blindtune.report.figures.style import assign_styles
@@ -117,6 +119,37 @@ def test_patients_have_the_errors_of_the_decodes(builder: RecordsBuilder, report
         name: f"{100 * error:.2f}% of {one['samples']}"
         for (name, error), one in zip(errors.items(), results[0], strict=True)
     }
+
+
+def test_event_scores_are_those_of_the_decodes(tmp_path: Path) -> None:
+    """Counts are added over patients and seeds; without them in a decode there is a dash, without the key no row."""
+    told = {"sha256": "0", "patients": ["a", "b"], "recordings": 3, "window_seconds": 10.0, "step_seconds": 5.0}
+    builder = RecordsBuilder(
+        tmp_path / "tiny", systems=["knn"], datasets={"eeg": EEG | {"eval_recordings": told}}, has_details=True
+    ).write()
+    empty = tables.BUILD["event_scores"](builder.read())
+    assert empty.rows[0]["sensitivity"] is None and any("A dash" in note for note in empty.notes)
+    arrays = {
+        "event_recordings": np.array([[0, 3600, 3600, 10], [0, 600, 600, 10], [1, 1800, 1800, 10]], float),
+        "event_windows": np.array([[0, 100, 1], [0, 3000, 1], [2, 50, 1]], float),
+        "event_references": np.array([[0, 90, 130], [1, 300, 320]], float),
+    }
+    for seed in builder.seeds:
+        folder = builder.root / f"decodes/eeg/knn/{seed}"
+        with np.load(folder / "predictions.npz") as stored:
+            predictions = dict(stored) | arrays
+        write_npz(folder / "predictions.npz", predictions)
+        events = [one.model_dump() for one in count_by_patient(predictions) or []]
+        changes = {"events": events, "details_sha256": digest_arrays(details_of(predictions))}
+        write_json(folder / "result.json", read_json(folder / "result.json") | changes)
+    found = tables.BUILD["event_scores"](builder.read())
+    row = found.rows[0]
+    assert (row["recordings"], row["events"]) == (3, 2) and row["hours"] == pytest.approx(6000 / 3600)
+    assert (row["sensitivity"], row["precision"], row["f1"]) == pytest.approx((50, 100 / 3, 40))
+    assert row["false_alarms"] == pytest.approx(2 * 86_400 / 6000)
+    assert str(row["by_patient"]).startswith("a: sensitivity 50.00%, 20.57 false alarms a day; b: sensitivity ")
+    assert "eeg: windows of 10 s, one every 5 s." in found.notes
+    assert tables.BUILD["event_scores"](RecordsBuilder(tmp_path / "none", systems=["knn"]).write().read()).rows == []
 
 
 def test_patients_show_a_dash_without_groups(tmp_path: Path) -> None:

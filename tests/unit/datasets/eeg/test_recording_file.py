@@ -149,6 +149,33 @@ def test_gaps_end_stretches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kin
     np.testing.assert_allclose(read(tmp_path)[1], x[:6], atol=1e-4, rtol=1e-6)
 
 
+def test_whole_recordings_are_written_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of a recording is filtered as its segments are, in memory or in parts, and gaps are left out."""
+    path = write(tmp_path)
+    stamp(path, [*range(60), *range(90, 150)], "EDF+D")
+    path.with_suffix(".tse").write_text(tse([(40, 55, "seiz"), (58, 100, "cpsz"), (120, 125, "nesz")]))
+    config = eeg_config(patient="(a)", event_step=2.5)
+    (one,) = discovery.find_recordings(tmp_path, config)
+    signals = []
+    for name in ("whole.npy", "parts.npy"):
+        with OpenRecording(tmp_path, one, "eval", config) as opened:
+            assert opened.survey().bad is None
+            found = opened.write_whole(tmp_path / name)
+        assert found is not None and found.sha256 == digest_file(tmp_path / name)
+        assert (found.seconds, found.end, found.step, found.window) == (120, 150, 125, 500)
+        assert [(part.first, part.samples, part.start) for part in found.stretches] == [(0, 3000, 0), (3000, 3000, 90)]
+        assert found.events == [(40, 55), (58, 100)]
+        signals.append(np.load(tmp_path / name))
+        in_parts(monkeypatch)
+        monkeypatch.setattr(survey, "MAX_FILTERED", 700)
+    np.testing.assert_allclose(signals[0], signals[1], atol=1e-4, rtol=1e-6)
+    plain = read(tmp_path)[0]
+    with OpenRecording(tmp_path, one, "eval", eeg_config(patient="(a)")) as opened:
+        opened.survey()
+        assert opened.write_whole(tmp_path / "none.npy") is None and plain.whole is None
+    assert not (tmp_path / "none.npy").exists()
+
+
 def test_time_stamps_without_a_gap_change_nothing(tmp_path: Path) -> None:
     """EDF+D without a gap gives the samples of plain EDF, also if its stamps begin later."""
     path = write(tmp_path)

@@ -154,6 +154,31 @@ def test_a_flat_part_of_a_segment_is_found(good: tuple[np.ndarray, np.ndarray, n
     assert find_dropouts(checked[2:]).tolist() == [False]
 
 
+def test_a_flat_second_is_found_anywhere(good: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    """A second that is flat leaves a segment out wherever it begins; less than a second does not."""
+    channels, electrodes, limits = good
+    for start in (0, 1, 100, 125, 1133, 2250):
+        for length, reason in ((250, "flat"), (249, None)):
+            gone, held = channels.copy(), electrodes.copy()
+            gone[1, start : start + length] = held[1, start : start + length] = 7
+            assert rejection_reason(gone, electrodes, limits, eeg_config()) == reason
+            found = check_segment(channels, held, limits, eeg_config())
+            assert found.dropped.tolist() == [False, reason is not None, False] and not found.silent.any()
+
+
+def test_a_clipped_second_is_not_diluted_by_a_long_segment() -> None:
+    """A second may have ten times the share of clipped samples that the whole segment may have."""
+    electrodes, limits = noise(60, 250, rows=3), np.array([[-1000.0, 1000.0]] * 3)
+    channels, config = electrodes[:2] - electrodes[1:], eeg_config(segment=60, longer_than=60)
+    electrodes[2, 4000:4050:2] = 1000
+    assert rejection_reason(channels, electrodes, limits, config) is None
+    electrodes[2, 4051] = -1000
+    assert rejection_reason(channels, electrodes, limits, config) == "clipped"
+    electrodes[2, 4051] = 0
+    electrodes[2, 10_000] = -1000
+    assert rejection_reason(channels, electrodes, limits, config) is None
+
+
 def test_amplitude_ignores_drift() -> None:
     """The amplitude does not depend on drift and offset."""
     x = noise(10, 250, rows=4)

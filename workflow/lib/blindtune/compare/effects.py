@@ -20,6 +20,7 @@ DATASET_KEYS: dict[str, Effect] = {
     "published": "report only",
     "stand_in": "report only",
     "strict": "no record",
+    "event_step": "report only",
     "files_per_job": "no record",
 }
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from blindtune.core.paths import ResultPaths
     from blindtune.datasets.chunked import ChunkedArray
+    from blindtune.datasets.corpus.recordings import WholeRecording
     from blindtune.views.config import ViewConfig
 
 SPLITS = ("train", "dev", "eval")
@@ -156,6 +157,8 @@ class LoadedDataset:
         fit: fits preprocessing on train and applies it to all splits; called once, after leaks were removed; None:
             the samples are final.
         fitted: what was fitted on train, as plain data; the manifest stores it and views may take it.
+        recordings: whole recordings of eval for event-based scores, sealed with it: path below the corpus, patient,
+            what was written, and the path of the array.
     """
 
     splits: Mapping[str, Split | ChunkedSplit]
@@ -171,6 +174,7 @@ class LoadedDataset:
     origin_digests: "Mapping[str, NDArray[np.bytes_]] | None" = None
     fit: "Callable[[LoadedDataset], LoadedDataset] | None" = None
     fitted: dict[str, Any] | None = None
+    recordings: "Sequence[tuple[str, str, WholeRecording, Path]]" = ()
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,12 @@ from blindtune.core.files import FileTransaction, digest_file, json_writer
 from blindtune.datasets.base import SPLITS, ChunkedSplit, LoadedDataset, Source, Split, list_some
 from blindtune.datasets.channel_stats import ChannelStatistics
 from blindtune.datasets.content import digest_content
+from blindtune.datasets.corpus.recordings import (
+    RECORDINGS,
+    SealedRecording,
+    SealedRecordings,
+    digest_recordings,
+)
 from blindtune.datasets.elsewhere import digest_open_splits, find_open_evals, refuse_open_evals
 from blindtune.datasets.leaks import Leaks, find_equal_samples, refuse_leaks, remove_leaks
 from blindtune.datasets.split_writer import WrittenSplit, write_split, write_table
@@ -186,6 +192,12 @@ def prepare(
             "content_sha256": digest_content(digests),
             "samples": len(digests),
         }
+        recordings = _list_recordings(loaded, seal.parent)
+        if recordings is None:
+            transaction.remove(seal.parent / "eval" / RECORDINGS)
+        else:
+            transaction.write(seal.parent / "eval" / RECORDINGS, json_writer(recordings.model_dump(mode="json")))
+            content["recordings_sha256"] = digest_recordings(recordings)
         transaction.write(seal, json_writer(content))
         origins = (loaded.origin_digests or {}).get("eval")
         if origins is None:
@@ -200,6 +212,7 @@ def prepare(
             "eval_content_sha256": content["content_sha256"],
             **({} if origins is None else {"eval_origins_sha256": digest_content(origins)}),
             **({} if loaded.fitted is None else {"fitted": loaded.fitted}),
+            **({} if recordings is None else {"eval_recordings": _describe_recordings(recordings)}),
         }
         # The manifest comes last: where it is, everything that it describes is.
         transaction.write(manifest, json_writer(with_own_digest(_manifest(name, source, loaded, written) | more)))
@@ -453,6 +466,37 @@ def _manifest(name: str, source: Source, loaded: LoadedDataset, written: dict[st
             for array, sha256 in written[split].arrays.items()
         },
         "versions": {"python": sys.version.split()[0], "numpy": np.__version__},
+    }
+
+
+def _list_recordings(loaded: LoadedDataset, folder: Path) -> SealedRecordings | None:
+    """Return the whole recordings of eval; None if there are none."""
+    if not loaded.recordings:
+        return None
+    patients = sorted({patient for _, patient, _, _ in loaded.recordings})
+    return SealedRecordings(
+        patients=patients,
+        recordings=[
+            SealedRecording(
+                **whole.model_dump(),
+                file=file,
+                patient=patients.index(patient),
+                array=Path(os.path.relpath(array, folder)).as_posix(),
+            )
+            for file, patient, whole, array in loaded.recordings
+        ],
+    )
+
+
+def _describe_recordings(found: SealedRecordings) -> dict[str, Any]:
+    """Return what the manifest says of the whole recordings of eval."""
+    first = found.recordings[0]
+    return {
+        "sha256": digest_recordings(found),
+        "patients": found.patients,
+        "recordings": len(found.recordings),
+        "window_seconds": first.window / first.rate,
+        "step_seconds": first.step / first.rate,
     }
 
 

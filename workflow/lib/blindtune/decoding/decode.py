@@ -18,11 +18,18 @@ from blindtune.decoding.known_evals import EvalIdentity
 from blindtune.decoding.known_heads import keep_head, read_heads, refuse_lost
 from blindtune.decoding.ledger import Ledger
 from blindtune.decoding.ledger_file import LedgerContent
+from blindtune.decoding.recordings import answer_recordings, check_recordings
 from blindtune.decoding.sealed_split import Seal, read_seal
 from blindtune.decoding.surface import compute_surface
 from blindtune.metrics.compute import compute_metric
 from blindtune.records.agreement import check_agreement_of
-from blindtune.records.decode_result import DecodeResult, GroupErrors, Predictions, is_same_answer
+from blindtune.records.decode_result import (
+    DecodeResult,
+    GroupErrors,
+    Predictions,
+    count_by_patient,
+    is_same_answer,
+)
 from blindtune.records.model_card import read_card, read_card_digest
 from blindtune.study.estimate import estimate_eval
 
@@ -211,6 +218,7 @@ def _verify(model: FrozenModel, seal: Seal) -> EvalIdentity:
         What eval is known by.
     """
     model.check_data()
+    check_recordings(model.data.manifest, seal)
     if model.card.kind != "bayes":
         _ = model.model  # rebuilt and verified on dev here, once
         check_agreement_of(model.card, model.folder)
@@ -246,6 +254,7 @@ def _score(model: FrozenModel, seal: Seal, blind: bool) -> tuple[DecodeResult, P
     details: Predictions = {"true": np.asarray(split.y).astype(np.int16)}
     if answers.probabilities is not None:
         details["probabilities"] = answers.probabilities
+    details |= answer_recordings(model.model, seal)
     if split.group is not None:
         details["group"] = np.asarray(split.group).astype(np.int32)
     origins = seal.find_origins(np.flatnonzero(predictions["wrong"]))
@@ -259,6 +268,7 @@ def _score(model: FrozenModel, seal: Seal, blind: bool) -> tuple[DecodeResult, P
         wrong=wrong,
         confusion=confusion.tolist(),
         groups=None if split.group is None else _count_by_group(split.group, predictions["wrong"]),
+        events=count_by_patient(details),
         metric=card.metric,
         metric_value=None if card.metric is None else compute_metric(card.metric, split.y, answers, card.classes),
         predictions_sha256=digest_arrays(predictions),

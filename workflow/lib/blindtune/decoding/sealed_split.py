@@ -11,6 +11,7 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import read_json_object
 from blindtune.datasets.base import Split
 from blindtune.datasets.content import digest_content, digest_labelled
+from blindtune.datasets.corpus.recordings import SealedRecording, read_recordings
 from blindtune.datasets.origins import read_places
 from blindtune.datasets.prepared import digest_of_split, open_split
 from blindtune.datasets.verification import describe_files, digest_with_samples, is_settled
@@ -25,11 +26,13 @@ class Seal:
         folder: the sealed folder.
         sha256: identifies the data.
         content_sha256: identifies its samples in any order; None in seals of before, which do not have it.
+        recordings_sha256: identifies the whole recordings for event-based scores; None: there are none.
     """
 
     folder: Path
     sha256: str
     content_sha256: str | None = None
+    recordings_sha256: str | None = None
 
     def open(self) -> Split:
         """Open the eval split and return it; it is digested unless `verify` has read the files as they still are.
@@ -66,6 +69,17 @@ class Seal:
         """
         _ = self.identity
 
+    @cached_property
+    def recordings(self) -> list[SealedRecording]:
+        """The whole recordings for event-based scores, verified; called before a use begins too.
+
+        Raises:
+            UserError: they are missing or not those that were sealed.
+        """
+        if self.recordings_sha256 is None:
+            return []
+        return read_recordings(self.folder, self.recordings_sha256).recordings
+
     @property
     def identity(self) -> EvalIdentity:
         """What eval is known by, computed from its samples once.
@@ -100,5 +114,8 @@ def read_seal(path: Path) -> Seal:
         UserError: it is missing or not a seal.
     """
     content = read_json_object(path, sha256=str)
-    known = content.get("content_sha256")
-    return Seal(path.parent, content["sha256"], known if isinstance(known, str) else None)
+    known, recordings = (
+        found if isinstance(found := content.get(name), str) else None
+        for name in ("content_sha256", "recordings_sha256")
+    )
+    return Seal(path.parent, content["sha256"], known, recordings)

@@ -10,6 +10,7 @@ from blindtune.core.errors import UserError
 from blindtune.core.validation import is_none, parse_json
 from blindtune.metrics.base import Answers
 from blindtune.metrics.compute import compute_metric
+from blindtune.metrics.events import COLUMNS, are_event_arrays, count_events
 from blindtune.records.schema import SCHEMA_VERSION, upgrade
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ _RENAMED = {"looked": "decoded", "answers_sha256": "predictions_sha256"}
 #: What a model predicted: ``predicted`` labels int16 and ``wrong`` bool, both (n_samples,). Since results have
 #: ``details_sha256`` also the details: ``true`` labels int16, (n_samples,); ``probabilities`` float32,
 #: (n_samples, n_classes), if the model gives them; ``group`` int32, (n_samples,), if samples belong to groups such as
-#: patients; ``origin``, (n_wrong,), UTF-8, if it is known from where each wrong sample comes.
+#: patients; ``origin``, (n_wrong,), UTF-8, if it is known from where each wrong sample comes; and those of
+#: `blindtune.metrics.events.COLUMNS`, if the dataset has event-based scores.
 Predictions = dict[str, "NDArray[Any]"]
 
 #: The arrays that ``predictions_sha256`` identifies; it identified all of them before there were details.
@@ -47,6 +49,19 @@ class GroupErrors(BaseModel):
     wrong: int
 
 
+class EventCounts(BaseModel):
+    """What was detected of the events in the whole eval recordings of one patient, see `blindtune.metrics.events`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    patient: int = Field(description="number of the patient; its name is in the manifest")
+    recordings: int
+    seconds: float = Field(description="recorded seconds")
+    events: int
+    detected: int
+    false_alarms: int
+
+
 class DecodeResult(BaseModel):
     """The result of the decode of one frozen model."""
 
@@ -65,6 +80,9 @@ class DecodeResult(BaseModel):
     groups: list[GroupErrors] | None = Field(
         default=None,
         description="by group; null for an estimate, for data without groups, and in results without this field",
+    )
+    events: list[EventCounts] | None = Field(
+        default=None, exclude_if=is_none, description="by patient, if the dataset has event-based scores"
     )
     estimates: dict[str, float] = Field(default_factory=dict, description="for bayes: every estimate")
     blind: bool = Field(description="false if another model of the study had been decoded on these data before")
@@ -136,6 +154,7 @@ def check_result(
         found += [("estimates", result.estimates, {}), *_groups(result)]
         found += _confusion(result, predictions)
         found += _metric(result, predictions)
+        found += [("events", result.events, count_by_patient(predictions))]
     else:
         found = list(_estimate(result))
     wrong = [
@@ -157,7 +176,9 @@ def is_same_answer(first: DecodeResult, second: DecodeResult) -> bool:
     one, other = first.metric_value, second.metric_value
     if (one is None) != (other is None) or abs((one or 0.0) - (other or 0.0)) > METRIC_TOLERANCE:
         return False
-    same = {"metric_value": None, "details_sha256": None}
+    same: dict[str, Any] = {"metric_value": None, "details_sha256": None}
+    if first.events is None or second.events is None:
+        same["events"] = None  # the preparation has recordings since, or had them
     return first.model_copy(update=same) == second.model_copy(update=same)
 
 
@@ -198,8 +219,25 @@ def details_of(predictions: Predictions) -> Predictions:
     return {name: array for name, array in predictions.items() if name not in _LABELS}
 
 
+def events_of(predictions: Predictions) -> Predictions:
+    """Return the arrays of event-based scores; empty without them."""
+    return {name: array for name, array in predictions.items() if name in COLUMNS}
+
+
+def count_by_patient(predictions: Predictions) -> list[EventCounts] | None:
+    """Return what follows for event-based scores; None if the predictions hold none."""
+    arrays = events_of(predictions)
+    names = tuple(EventCounts.model_fields)
+    found = count_events(arrays) if arrays else None
+    return None if found is None else [EventCounts(**dict(zip(names, one, strict=True))) for one in found]
+
+
 def _are_details(details: Predictions, wrong: "NDArray[Any]") -> bool:
     """Return whether the details have the types and shapes that they must have."""
+    events = events_of(details)
+    if events and not are_event_arrays(events):
+        return False
+    details = {name: array for name, array in details.items() if name not in events}
     kinds = {"true": ("i", 1), "probabilities": ("f", 2), "group": ("i", 1), "origin": ("S", 1)}
     lengths = dict.fromkeys(kinds, len(wrong)) | {"origin": int(wrong.sum())}
     probabilities = details.get("probabilities")

@@ -95,6 +95,7 @@ SECTIONS = (
             "comparisons": "blindtune.report.tables.comparisons",
             "over_datasets": "blindtune.report.tables.over_datasets",
             "patients": "blindtune.report.tables.patients",
+            "event_scores": "blindtune.report.tables.event_scores",
             "confusion": "blindtune.report.tables.confusion",
             "wrong_answers": "blindtune.report.tables.wrong_answers",
         },

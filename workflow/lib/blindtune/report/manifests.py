@@ -43,6 +43,7 @@ class ReportManifest(BaseModel):
     splits: dict[str, str]
     manifest_sha256: str | None = Field(default=None, description="digest of the manifest's own content")
     eval_content_sha256: str | None = Field(default=None, description="identifies eval's samples in any order")
+    eval_recordings: dict[str, Any] | None = Field(default=None, description="whole recordings of eval, if any")
     versions: dict[str, str]
     leaks: ReportLeaks | None = Field(default=None, description="equal samples; None if they were not looked for")
 

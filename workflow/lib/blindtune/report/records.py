@@ -18,6 +18,7 @@ from blindtune.core.validation import parse
 from blindtune.datasets.verification import read_manifest
 from blindtune.decoding.chain import Head
 from blindtune.decoding.known_heads import read_heads
+from blindtune.metrics.events import COLUMNS
 from blindtune.metrics.registry import ERROR, is_error
 from blindtune.records.agreement import check_agreement
 from blindtune.records.decode_result import DecodeResult, check_result, parse_decode_result
@@ -454,7 +455,7 @@ class _Reader:
         trials = check_agreement(card, trials, log)
         surface = self._arrays(f"{decodes}/surface.npz")
         shown = surface if "label" in surface else None
-        answers = {name: array for name, array in predictions.items() if name != "wrong"}
+        answers = {name: array for name, array in predictions.items() if name != "wrong" and name not in COLUMNS}
         run = RunRecords(card, decode, trials, predictions["wrong"], shown, paths, len(doubled), answers)
         return self._with_post_mortem(run) if (dataset, system) in self._post_mortems else run
 

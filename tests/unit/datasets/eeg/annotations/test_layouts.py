@@ -1,17 +1,23 @@
 """Annotations of BIDS, CHB-MIT and Siena, inside of EDF+, and in one table."""
 
-from collections.abc import Mapping
+import gzip
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
+import edfio
 import pytest
-from edfio import Edf, EdfAnnotation, EdfSignal
+from edfio import Bdf, BdfSignal, Edf, EdfAnnotation, EdfSignal
 
 from blindtune.core.errors import UserError
+from blindtune.datasets.eeg.annotations import edf_plus
 from blindtune.datasets.eeg.annotations.base import Annotations, RecordingTimes, Unannotated
+from blindtune.datasets.eeg.annotations.edf_plus import read_texts
 from blindtune.datasets.eeg.annotations.registry import READERS, create_reader
 from blindtune.datasets.eeg.config import EegConfig
 from blindtune.datasets.eeg.errors import UnusableRecording
+from blindtune.datasets.eeg.recording_file import RecordingFile
 from support.eeg_files import eeg_config, noise
 
 #: Seconds of the recordings.
@@ -306,6 +312,33 @@ def test_edf_plus_needs_a_signal_of_annotations(tmp_path: Path) -> None:
     for name in ("a.edf", "b.edf"):
         with pytest.raises(Unannotated, match="has no annotations inside"):
             reader.read(RecordingTimes(name, 60.0))
+
+
+@pytest.mark.parametrize("name", ["a.edf", "a.bdf", "a.bdf.gz"])
+def test_annotations_inside_are_read_alone(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of EDF+ and BDF+ alike, edfio gets the records with annotations, and none of the signals."""
+    texts = [(0.0, None, "Start"), (10.25, 5.0, "fit"), (59.5, None, "\u00fcber")]
+    path, x, written = tmp_path / name, noise(60, 100, rows=1)[0], [EdfAnnotation(*one) for one in texts]
+    if ".bdf" in name:
+        Bdf([BdfSignal(x, 100, physical_range=(-1000, 1000))], annotations=written).write(path)
+    else:
+        Edf([EdfSignal(x, 100, physical_range=(-1000, 1000))], annotations=written).write(path)
+    if name.endswith(".gz"):
+        path.write_bytes(gzip.compress(path.read_bytes()))
+    given: list[int] = []
+
+    def count(read: Callable[..., Any], content: bytes, **options: Any) -> Any:
+        given.append(len(content))
+        return read(content, **options)
+
+    for library in ("read_edf", "read_bdf"):
+        monkeypatch.setattr(edfio, library, partial(count, getattr(edfio, library)))
+    file = RecordingFile(path)
+    assert read_texts(file) == texts and file.size > 10_000 and given[0] < 1_000
+    monkeypatch.setattr(edf_plus, "MAX_BYTES", 50)
+    with pytest.raises(UnusableRecording, match="has more than 50 bytes of annotations inside"):
+        read_texts(file)
+    file.close()
 
 
 RECORDINGS: dict[str, str | None] = {"x/a.edf": None, "x/b.edf": None, "y/b.edf": None}

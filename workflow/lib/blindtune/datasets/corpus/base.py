@@ -17,6 +17,7 @@ from blindtune.datasets.base import SPLITS, LoadedDataset, Source
 from blindtune.datasets.corpus.batches import divide_files, select_files
 from blindtune.datasets.corpus.config import CorpusConfig
 from blindtune.datasets.corpus.filetree import check_usable, count_bytes
+from blindtune.datasets.corpus.recordings import WholeRecording
 from blindtune.datasets.corpus.splits import gather_splits
 from blindtune.datasets.corpus.survey import Candidate, Survey
 
@@ -98,6 +99,20 @@ class OpenRawFile:
         """
         raise NotImplementedError
 
+    def write_whole(self, path: Path) -> WholeRecording | None:
+        """Write the whole file for event-based scores; called after `survey` for a good file of eval.
+
+        Args:
+            path: of the array.
+
+        Returns:
+            What was written; None, since there are no such scores, unless a subclass overrides this method.
+
+        Raises:
+            UserError: the file is not the one that was surveyed.
+        """
+        return None
+
     def cut(self, candidates: list[Candidate]) -> "NDArray[Any]":
         """Return the samples of some candidates.
 
@@ -132,10 +147,12 @@ class Corpus(Source):
         config: the config of the dataset; a subclass narrows the type.
         simulator: what writes the raw files if the corpus is simulated; else None.
         split_keys: config keys that assign raw files to splits.
+        eval_keys: config keys that matter to the files of eval alone.
     """
 
     config: CorpusConfig
     split_keys: ClassVar[tuple[str, ...]] = ()
+    eval_keys: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: CorpusConfig, simulator: Simulator | None = None) -> None:
         """Keep the config; nothing is read yet.
@@ -294,16 +311,20 @@ class Corpus(Source):
         keys = {"source", "folder", "stand_in", "simulate", "patient", "seed", *self.split_keys}
         return self.config.model_dump(mode="json", include=keys) | self._any_sizes()
 
-    def extraction_config(self) -> dict[str, Any]:
+    def extraction_config(self, batch: str | None = None) -> dict[str, Any]:
         """Return the part of the config that decides which samples are cut.
 
         Keys that only matter when samples are drawn are left out, so that other sizes do not read the corpus again, and
         so is how the files are divided into jobs.
 
+        Args:
+            batch: name of the batch that is extracted; None: any.
+
         Returns:
             Plain data that is a valid config of the same source.
         """
-        unread = {"published", "max_bad_fraction", "leaks", "files_per_job"}
+        is_eval = batch is None or batch.startswith("eval-")
+        unread = {"published", "max_bad_fraction", "leaks", "files_per_job", *(() if is_eval else self.eval_keys)}
         return self.config.model_dump(mode="json", exclude=unread) | self._any_sizes()
 
     def _any_sizes(self) -> dict[str, Any]:

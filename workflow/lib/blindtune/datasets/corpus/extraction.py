@@ -8,6 +8,7 @@ from blindtune.core.arrays import write_array
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file, tsv_writer, write_atomically, write_json
 from blindtune.datasets.corpus.base import Corpus, RawFile
+from blindtune.datasets.corpus.recordings import whole_path
 from blindtune.datasets.corpus.splits import Extract, samples_path
 from blindtune.datasets.corpus.survey import Candidate, Survey, rank_candidates
 
@@ -62,8 +63,10 @@ def _extract_file(source: Corpus, raw: RawFile, folder: Path, path: Path) -> Sur
             raise UserError(f"{survey.file}: {survey.bad}. strict: true stops at the first bad file: fix or remove it.")
         kept = [one for label in source.config.class_names for one in _first_candidates(source, survey, label)]
         survey = survey.model_copy(update={"candidates": kept})
+        array = samples_path(path, survey.file)
+        if survey.split == "eval" and survey.bad is None and survey.skipped is None:
+            survey = survey.model_copy(update={"whole": opened.write_whole(whole_path(array))})
         if kept:
-            array = samples_path(path, survey.file)
             write_array(array, opened.cut(kept))
             rows = [(row, candidate.label, *candidate.place.values()) for row, candidate in enumerate(kept)]
             write_atomically(array.with_suffix(".tsv"), tsv_writer(("sample", "class", *kept[0].place), rows))

@@ -19,6 +19,7 @@ from blindtune.datasets.base import SPLITS, UNUSED_COLUMNS, ChunkedSplit, Loaded
 from blindtune.datasets.chunked import ChunkedArray, FileRows
 from blindtune.datasets.content import digest_pieces
 from blindtune.datasets.corpus.config import CorpusConfig
+from blindtune.datasets.corpus.recordings import whole_path
 from blindtune.datasets.corpus.survey import (
     Candidate,
     Survey,
@@ -135,6 +136,11 @@ def gather_splits(
         unused=TsvTable(UNUSED_COLUMNS, [("file", *row) for row in unused]) if unused else None,
         notes=take_notes(used),
         origin_digests={split: digest_pieces(map(str.encode, list_origins(found, split))) for split in SPLITS},
+        recordings=[
+            (survey.file, survey.group, survey.whole, whole_path(arrays[survey.file]))
+            for survey in used
+            if survey.split == "eval" and survey.whole is not None
+        ],
     )
 
 

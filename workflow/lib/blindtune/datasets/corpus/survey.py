@@ -17,7 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
+from blindtune.core.validation import is_none
 from blindtune.datasets.base import SPLITS, Sizes
+from blindtune.datasets.corpus.recordings import WholeRecording
 
 #: Number of bad files that a message names.
 MAX_LISTED = 10
@@ -57,6 +59,9 @@ class Survey(BaseModel):
         default_factory=dict, description="what each rule removed, by the name of the rule and the class"
     )
     facts: dict[str, Any] = Field(default_factory=dict, description="rate, montage, microns per pixel and the like")
+    whole: WholeRecording | None = Field(
+        default=None, exclude_if=is_none, description="the whole file, if eval has event-based scores"
+    )
 
 
 def draw_samples(surveys: list[Survey], classes: list[str], sizes: Sizes, seed: int) -> dict[str, list[Candidate]]:

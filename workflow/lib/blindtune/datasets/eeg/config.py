@@ -12,7 +12,7 @@ from blindtune.core.bounds import (
     MAX_SAMPLING_RATE,
     MAX_SEED,
 )
-from blindtune.core.validation import Strict, UserPath
+from blindtune.core.validation import Strict, UserPath, is_none
 from blindtune.datasets.base import Sizes, check_shares
 from blindtune.datasets.corpus.config import CorpusConfig
 from blindtune.datasets.corpus.globs import check_glob
@@ -199,7 +199,7 @@ class EegConfig(CorpusConfig):
         default=0.5,
         ge=0,
         le=MAX_MICROVOLTS,
-        description="a segment is left out if a channel's raw range is below this, in uV",
+        description="a segment is left out if a channel's raw range is below this for a second, in uV",
     )
     reject: Microvolts = Field(
         default=5000.0, description="a segment is left out if a channel's raw range is above this, in uV"
@@ -207,7 +207,7 @@ class EegConfig(CorpusConfig):
     clipped: Share = Field(
         default=0.01,
         description="a segment is left out if more than this share of an electrode's samples is at the limits of the "
-        "file",
+        "file, or more than ten times this share of those in a second",
     )
     min_amplitude: Microvolts = Field(
         default=1.0,
@@ -219,6 +219,14 @@ class EegConfig(CorpusConfig):
     )
     frame_length: Seconds = Field(default=0.3, description="length of a frame of the view frames, in seconds")
     frame_hop: Seconds = Field(default=0.1, description="time from one frame to the next, in seconds")
+
+    event_step: Seconds | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="event-based scores (sensitivity, precision, F1, false alarms per day): each whole recording of "
+        "eval is answered in windows of the length segment, this many seconds apart, when a model is decoded; it must "
+        "be set before; null: none",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -232,6 +240,10 @@ class EegConfig(CorpusConfig):
             _check_whole_samples(name, getattr(self, name), self.sfreq)
         if isinstance(self.montage, list) and len({name.upper() for name in self.montage}) < len(self.montage):
             raise ValueError("montage: names a channel twice")
+        if self.event_step is not None:
+            _check_whole_samples("event_step", self.event_step, self.sfreq)
+            if self.event_step > self.segment:
+                raise ValueError("event_step: must not be longer than segment, or some time is in no window")
         if self.frame_length > self.segment:
             raise ValueError("frame_length: must not be longer than segment")
         return self

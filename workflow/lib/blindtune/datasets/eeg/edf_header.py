@@ -21,7 +21,7 @@ Accepted:
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -41,9 +41,10 @@ MAX_HEADER = 256 * 10_000
 #: Seconds by which the time stamps of two records may differ from the length of the first, and those of a stretch from
 #: its length, without a gap; a sample is always allowed.
 STAMP_SLACK, DRIFT_SLACK = 1e-3, 0.5
+#: Labels of the signals that hold annotations, in EDF+ and BDF+.
+ANNOTATIONS = ("EDF Annotations", "BDF Annotations")
 _HEAD = 256
 _VERSIONS = {b"0": 2, b"\xffBIOSEMI": 3}
-_ANNOTATIONS = ("EDF Annotations", "BDF Annotations")
 _STAMP = re.compile(rb"([+-]\d{1,12}(?:\.\d{0,12})?)[\x14\x15]")
 #: Replacement for bytes 8 to 183 of a header, patient and start: MNE fails on a wrong time of day.
 _ANONYMOUS = b"X X X X".ljust(80) + b"Startdate X X X X".ljust(80) + b"01.01.8500.00.00"
@@ -106,7 +107,7 @@ class Header:
     @cached_property
     def signal_labels(self) -> list[str]:
         """The label of each channel; empty for those that hold annotations."""
-        return ["" if label in _ANNOTATIONS else label for label in self.labels]
+        return ["" if label in ANNOTATIONS else label for label in self.labels]
 
     @property
     def is_interrupted(self) -> bool:
@@ -132,6 +133,11 @@ class Header:
     def seconds(self) -> Fraction:
         """Length of the recording in seconds."""
         return self.n_complete_records * self.record_seconds
+
+    def column(self, number: int) -> slice:
+        """Return where a channel is in the bytes of a record."""
+        start = self.sample_bytes * sum(signal.samples for signal in self.signals[:number])
+        return slice(start, start + self.sample_bytes * self.signals[number].samples)
 
     def rate(self, signal: Signal) -> Fraction:
         """Return the sampling rate of a channel in Hz."""
@@ -284,15 +290,13 @@ def find_stretches(
 
 def _read_stamps(header: Header, peek: Callable[[int, int], bytes]) -> tuple[list[float], str | None]:
     """Return the time stamp of each record in seconds, or what has none."""
-    numbers = [number for number, label in enumerate(header.labels) if label in _ANNOTATIONS]
+    numbers = [number for number, label in enumerate(header.labels) if label in ANNOTATIONS]
     if not numbers:
         return [], "in any record, since it has no channel of annotations"
-    before = sum(signal.samples for signal in header.signals[: numbers[0]])
-    offset, width = header.sample_bytes * before, header.sample_bytes * header.signals[numbers[0]].samples
-    stamps = []
+    column, stamps = header.column(numbers[0]), []
     for record in range(header.n_complete_records):
-        at = header.head_bytes + record * header.record_bytes + offset
-        found = _STAMP.match(peek(at, at + width))
+        at = header.head_bytes + record * header.record_bytes
+        found = _STAMP.match(peek(at + column.start, at + column.stop))
         if found is None:
             return [], f"in record {record + 1}"
         stamps.append(float(found.group(1)))
@@ -333,6 +337,24 @@ def plain_header(head: bytes, header: Header, records: int) -> bytes:
     samples = numbers + sum(_FIELDS[3:8]) * count
     columns.append(head[samples:])
     return start + f"{records}".encode().ljust(8) + seconds + head[252:256] + b"".join(columns)
+
+
+def part_of_header(head: bytes, header: Header, numbers: Sequence[int], records: int) -> bytes:
+    """Return the header of a file that holds some channels of some records of this one, each field as it is.
+
+    Args:
+        head: the bytes of the header.
+        header: the same, parsed.
+        numbers: numbers of the channels.
+        records: number of data records.
+    """
+    count, at = len(header.signals), _HEAD
+    start = head[:184] + f"{_HEAD * (1 + len(numbers))}".encode().ljust(8) + head[192:236]
+    columns = [start + f"{records}".encode().ljust(8) + head[244:252] + f"{len(numbers)}".encode().ljust(4)]
+    for width in _FIELDS:
+        columns += [head[at + width * number : at + width * (number + 1)] for number in numbers]
+        at += width * count
+    return b"".join(columns)
 
 
 def _plain_unit(unit: str) -> bytes:

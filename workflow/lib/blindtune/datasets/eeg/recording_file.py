@@ -87,9 +87,7 @@ class RecordingFile:
         """
         signals = self.header.signals
         for number in channels:
-            start = sum(one.samples for one in signals[:number]) * self.header.sample_bytes
-            column = slice(start, start + signals[number].samples * self.header.sample_bytes)
-            self._columns.append((column, digest_line(signals[number]), hashlib.sha256()))
+            self._columns.append((self.header.column(number), digest_line(signals[number]), hashlib.sha256()))
 
     def peek(self, start: int, stop: int) -> bytes:
         """Return some bytes, which are not digested.

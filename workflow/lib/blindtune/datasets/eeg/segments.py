@@ -14,6 +14,9 @@ from blindtune.datasets.eeg.annotations.base import Annotations, Interval, clip_
 from blindtune.datasets.eeg.config import EegConfig
 from blindtune.datasets.eeg.edf_header import Stretch
 
+#: How many times the share of clipped samples of a segment that of a second in it may be.
+SECOND_CLIPPED = 10
+
 
 @dataclass(frozen=True)
 class LabelledInterval:
@@ -162,7 +165,11 @@ class SegmentQuality:
 def check_segment(
     channels: NDArray[np.float64], electrodes: NDArray[np.float64], limits: NDArray[np.float64], config: EegConfig
 ) -> SegmentQuality:
-    """Check the raw signal of a segment; what is flat is looked for in each second.
+    """Check the raw signal of a segment, and of any second in it.
+
+    A segment is flat if a channel is for any second. It is clipped if an electrode is at the limits of the file for
+    more than the share ``clipped`` of its time, or for more than `SECOND_CLIPPED` times this share of any second: the
+    rule for ten seconds, which a longer segment must not dilute.
 
     Args:
         channels: channels of the montage, (n_channels, n_samples), in microvolts, unfiltered.
@@ -171,17 +178,21 @@ def check_segment(
         config: the keys ``flat``, ``clipped``, ``reject`` and ``segment`` count.
     """
     second = max(1, round(channels.shape[1] / config.segment))
-    low, high = _extremes(channels, second)
-    lowest, highest = _extremes(electrodes, second)
-    flat = highest - lowest < config.flat
+    low, high = _extremes(channels, max(1, second // 4))
+    lowest, highest = _extremes(electrodes, max(1, second // 4))
+    dropped = _flat_for(electrodes, second, config.flat, lowest, highest)
+    silent = np.zeros_like(dropped)
+    for row in np.flatnonzero(dropped):
+        bottom, top = _extremes(electrodes[row : row + 1], second)
+        silent[row] = bool((top - bottom < config.flat).all())
     reason = None
-    if (high - low).min() < config.flat:
+    if _flat_for(channels, second, config.flat, low, high).any():
         reason = "flat"
-    elif _clipped_share(electrodes, limits, lowest.min(axis=1), highest.max(axis=1)) > config.clipped:
+    elif _is_clipped(electrodes, limits, lowest.min(axis=1), highest.max(axis=1), second, config.clipped):
         reason = "clipped"
     elif (high.max(axis=1) - low.min(axis=1)).max() > config.reject:
         reason = "loud"
-    return SegmentQuality(reason, np.any(flat, axis=1), np.all(flat, axis=1))
+    return SegmentQuality(reason, dropped, silent)
 
 
 def find_dropouts(checked: Sequence[SegmentQuality]) -> NDArray[np.bool_]:
@@ -208,18 +219,54 @@ def _extremes(x: NDArray[np.float64], width: int) -> tuple[NDArray[np.float64], 
     return low, high
 
 
-def _clipped_share(
+def _flat_for(
+    x: NDArray[np.float64],
+    width: int,
+    limit: float,
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Return which rows have any ``width`` samples with a range below a limit, (n_rows,).
+
+    Args:
+        x: (n_rows, n_samples).
+        width: number of samples.
+        limit: of the range.
+        low: minimum of each window of a quarter of ``width``, as `_extremes` returns it.
+        high: the maximum.
+    """
+    from scipy.ndimage import maximum_filter1d, minimum_filter1d
+
+    # Any such samples hold three quarters whole; few rows have them, and only those are looked at sample by sample.
+    of_three = [np.lib.stride_tricks.sliding_window_view(one, min(3, one.shape[1]), axis=1) for one in (low, high)]
+    flat: NDArray[np.bool_] = ((of_three[1].max(axis=2) - of_three[0].min(axis=2)) < limit).any(axis=1)
+    width = min(width, x.shape[1])
+    inside = slice(width // 2, width // 2 + x.shape[1] - width + 1)
+    for row in np.flatnonzero(flat):
+        ranges = maximum_filter1d(x[row], width) - minimum_filter1d(x[row], width)
+        flat[row] = bool((ranges[inside] < limit).any())
+    return flat
+
+
+def _is_clipped(
     electrodes: NDArray[np.float64],
     limits: NDArray[np.float64],
     lowest: NDArray[np.float64],
     highest: NDArray[np.float64],
-) -> float:
-    """Return the largest share of samples at the limits of the file, over electrodes."""
+    second: int,
+    share: float,
+) -> bool:
+    """Return whether an electrode is at the limits of the file for too large a share of all, or of any second."""
     rows = (lowest <= limits[:, 0]) | (highest >= limits[:, 1])
     if not rows.any():
-        return 0.0
+        return False
     at_limit = (electrodes[rows] <= limits[rows, :1]) | (electrodes[rows] >= limits[rows, 1:])
-    return float(at_limit.mean(axis=1).max())
+    if at_limit.mean(axis=1).max() > share:
+        return True
+    count = np.cumsum(at_limit, axis=1, dtype=np.int64)
+    second = min(second, count.shape[1])
+    of_seconds = count[:, second - 1 :] - np.pad(count, ((0, 0), (1, 0)))[:, : count.shape[1] - second + 1]
+    return bool(of_seconds.max() > SECOND_CLIPPED * share * second)
 
 
 def amplitude(channels: NDArray[np.float64], rate: float) -> float:

@@ -43,6 +43,8 @@ class EegSource(Corpus):
         "event_labels",
     )
 
+    eval_keys: ClassVar[tuple[str, ...]] = ("event_step",)
+
     def list_files(self) -> list[RawFile]:
         """Return the recordings, each with the annotations that are known.
 

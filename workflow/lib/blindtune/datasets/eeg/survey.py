@@ -2,16 +2,18 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_file, open_regular_file
+from blindtune.core.files import digest_file, open_regular_file, write_atomically
 from blindtune.core.sums import add_in_order
+from blindtune.datasets.corpus import recordings
 from blindtune.datasets.corpus.base import OpenRawFile
+from blindtune.datasets.corpus.recordings import WholeRecording
 from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.eeg import edf_header, montages, preprocessing, segments
 from blindtune.datasets.eeg.annotations.base import (
@@ -71,6 +73,7 @@ class OpenRecording(OpenRawFile):
         self._patients = patients
         self._recording, self._split, self._config = recording, split, config
         self._opened: RecordingFile | None = None
+        self._seizures: list[Interval] = []
         self._stream = open_regular_file(self._path)
 
     def close(self) -> None:
@@ -168,6 +171,56 @@ class OpenRecording(OpenRawFile):
             for row in rows:
                 out[row] = x[:, starts[row] - first : starts[row] - first + length]
 
+    def write_whole(self, path: Path) -> WholeRecording | None:
+        """Write the whole recording, filtered as its segments are, for event-based scores if the config has them.
+
+        Args:
+            path: of the array, (n_channels, n_times) float32 in microvolts, one stretch after the other.
+
+        Returns:
+            What was written, or None.
+
+        Raises:
+            UserError: the recording is not the one that was surveyed.
+        """
+        config = self._config
+        if config.event_step is None:
+            return None
+        found, total = [], 0
+        for stretch in self._stretches:
+            samples = int(stretch.seconds * config.sfreq + 1e-6)
+            found.append(recordings.Stretch(first=total, samples=samples, start=stretch.start))
+            total += samples
+        try:
+            write_atomically(path, partial(self._write_stretches, found, total))
+        except UnusableRecording as error:
+            raise UserError(f"{self._path}: {error}. It was good when it was surveyed; survey it again.") from error
+        return WholeRecording(
+            rate=config.sfreq,
+            window=segments.samples_per_segment(config),
+            step=round(config.event_step * config.sfreq),
+            label=CLASSES.index("seizure"),
+            end=self._stretches[-1].end,
+            stretches=found,
+            events=self._seizures,
+            sha256=digest_file(path),
+        )
+
+    def _write_stretches(self, found: list[recordings.Stretch], total: int, path: Path) -> None:
+        """Write the channels of all stretches, part by part of a recording that is not in memory."""
+        shape = (len(self._derivation.names), total)
+        out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        for one, stretch in zip(found, self._stretches, strict=True):
+            if self._file.is_whole:
+                x = preprocessing.filter_recording(self._signals, self._derivation, stretch, self._config)
+                out[:, one.first : one.first + one.samples] = x[:, : one.samples]
+                continue
+            parts = StretchFilter(self._signals, self._derivation, stretch, self._config)
+            for start in range(0, one.samples, MAX_FILTERED):
+                stop = min(start + MAX_FILTERED, one.samples)
+                out[:, one.first + start : one.first + stop] = parts.part(start, stop)
+        out.flush()
+
     def _stretch_at(self, seconds: float) -> Stretch:
         """Return the stretch that a segment begins in."""
         return next((one for one in reversed(self._stretches) if one.start <= seconds + 1e-6), self._stretches[0])
@@ -257,6 +310,7 @@ class OpenRecording(OpenRawFile):
         if config.montage == montages.AS_RECORDED:
             result.facts["channels"] = list(self._derivation.names)
         found = segments.find_intervals(within, seconds, config)
+        self._seizures = [(one.start, one.stop) for one in found if one.label == "seizure"]
         if len(stretches) > 1:
             found = segments.split_at_gaps(found, stretches)
         left_out = _count_left_out(within, found, seconds, config)
@@ -270,7 +324,7 @@ class OpenRecording(OpenRawFile):
 
     def _annotations(self, header: Header, seconds: float) -> Annotations | None:
         """Return the annotations within the recording; None if it has none and is background for that."""
-        times = RecordingTimes(self._recording.file, seconds, _time_of_day(header.time))
+        times = RecordingTimes(self._recording.file, seconds, _time_of_day(header.time), self._file)
         try:
             return self._reader.read(times).within(seconds)
         except Unannotated:

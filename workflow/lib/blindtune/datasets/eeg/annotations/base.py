@@ -24,6 +24,7 @@ from blindtune.core.files import read_regular_file
 from blindtune.core.validation import show_value
 from blindtune.datasets.eeg.config import EegConfig, Kind
 from blindtune.datasets.eeg.errors import UnusableRecording
+from blindtune.datasets.eeg.recording_file import RecordingFile
 
 #: How far beyond the end of a recording an annotation may end, in seconds: the corpus rounds to whole records.
 SLACK = 1.0
@@ -66,11 +67,13 @@ class RecordingTimes:
         file: path below the folder of the corpus.
         seconds: length in seconds.
         start: time of the day at its start by its header, in seconds; None if it is not valid.
+        opened: the recording itself, for annotations inside; None: it is not open.
     """
 
     file: str
     seconds: float
     start: float | None = None
+    opened: RecordingFile | None = None
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ A text may have a duration, or one text may mark the start and another the end o
 ``seizure_stop``). Texts that ``event_labels`` does not name are no seizures: they are counted and shown.
 """
 
+import re
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from blindtune.core.files import open_regular_file
+from blindtune.datasets.eeg import edf_header
 from blindtune.datasets.eeg.annotations.base import (
+    MAX_BYTES,
     AnnotationReader,
     Annotations,
     Event,
@@ -22,11 +23,12 @@ from blindtune.datasets.eeg.annotations.base import (
 )
 from blindtune.datasets.eeg.annotations.labels import LabelMap, nothing
 from blindtune.datasets.eeg.config import Kind
+from blindtune.datasets.eeg.edf_header import ANNOTATIONS
 from blindtune.datasets.eeg.errors import UnusableRecording
-from blindtune.datasets.eeg.recording_file import unpack
+from blindtune.datasets.eeg.recording_file import RecordingFile
 
-#: Label of the signals that hold annotations, in EDF+ and BDF+.
-_SIGNALS = ("EDF Annotations", "BDF Annotations")
+#: A record that holds its time stamp and nothing else, or nothing.
+_STAMP_ALONE = re.compile(rb"(?:[+-]\d+(?:\.\d*)?\x14\x14)?\0*")
 _HEAD = 256
 #: Signals that a header may have here; more would only be read of a damaged file.
 _MAX_SIGNALS = 10_000
@@ -68,7 +70,7 @@ class EdfPlusReader(AnnotationReader):
             Unannotated: it is not EDF+ with a signal of annotations.
             UnusableRecording: its annotations cannot be read, or a seizure has no valid times.
         """
-        texts = read_texts(self.folder / recording.file)
+        texts = self._read_texts(recording)
         if texts is None:
             raise Unannotated("has no annotations inside (it is not EDF+)")
         labels = LabelMap(self.config.event_labels, nothing)
@@ -87,32 +89,59 @@ class EdfPlusReader(AnnotationReader):
         notes = [f"texts that event_labels does not name: {count_labels(unmapped)}"] if unmapped else []
         return collect(_pair(events), [], notes)
 
+    def _read_texts(self, recording: RecordingTimes) -> list[_Text] | None:
+        """Return the texts inside of a recording, which is opened if it is not open."""
+        if recording.opened is not None:
+            return read_texts(recording.opened)
+        path = self.folder / recording.file
+        if not has_annotations(path):
+            return None
+        file = RecordingFile(path)
+        try:
+            return read_texts(file)
+        finally:
+            file.close()
 
-def read_texts(path: Path) -> list[_Text] | None:
+
+def read_texts(file: RecordingFile) -> list[_Text] | None:
     """Return onset, duration (or None) and text of each annotation inside of a file; None if it holds none.
 
+    Only the signals of annotations are read, and of them only the records that hold more than a time stamp are kept.
+
     Raises:
-        UnusableRecording: the annotations cannot be read.
+        UnusableRecording: the annotations cannot be read, or are more than a year of events.
     """
-    if path.name.lower().endswith(".gz"):
-        with open_regular_file(path) as packed, unpack(packed) as unpacked:
-            unpacked.flush()
-            return _read_texts(Path(f"/dev/fd/{unpacked.fileno()}"), is_bdf=".bdf" in path.name.lower())
-    return _read_texts(path, is_bdf=path.suffix.lower() == ".bdf")
-
-
-def _read_texts(path: Path, *, is_bdf: bool) -> list[_Text] | None:
-    if not has_annotations(path):
+    header = file.header
+    numbers = [number for number, label in enumerate(header.labels) if label in ANNOTATIONS]
+    if not numbers:
         return None
     # Only jobs of recordings with annotations inside need it.
     from edfio import read_bdf, read_edf
 
+    records = _annotated_records(file, numbers)
+    content = [edf_header.part_of_header(file.head, header, numbers, len(records)), *records]
     try:
-        read = read_bdf if is_bdf else partial(read_edf, lazy_load_data=True)
-        edf = read(path, header_encoding="latin-1")
+        read = read_bdf if header.sample_bytes == 3 else read_edf
+        edf = read(b"".join(content), header_encoding="latin-1")
         return [(float(one.onset), one.duration, one.text) for one in edf.annotations]
     except Exception as error:  # broken bytes can make edfio raise anything
         raise UnusableRecording(f"has annotations that edfio cannot read ({error})") from error
+
+
+def _annotated_records(file: RecordingFile, numbers: Sequence[int]) -> list[bytes]:
+    """Return what some signals hold of each record that has annotations, and of the first, whose time is the zero."""
+    header, kept, size = file.header, list[bytes](), 0
+    columns = [header.column(number) for number in numbers]
+    for record in range(header.n_complete_records):
+        at = header.head_bytes + record * header.record_bytes
+        held = [file.peek(at + column.start, at + column.stop) for column in columns]
+        if record and _STAMP_ALONE.fullmatch(held[0]) and not any(one.strip(b"\0") for one in held[1:]):
+            continue
+        kept.append(b"".join(held))
+        size += len(kept[-1])
+        if size > MAX_BYTES:
+            raise UnusableRecording(f"has more than {MAX_BYTES:,} bytes of annotations inside")
+    return kept
 
 
 def has_annotations(path: Path) -> bool:
@@ -124,7 +153,7 @@ def has_annotations(path: Path) -> bool:
             labels = stream.read(16 * signals).decode("latin-1")
     except (OSError, ValueError):
         return False
-    return any(labels[at : at + 16].strip() in _SIGNALS for at in range(0, len(labels), 16))
+    return any(labels[at : at + 16].strip() in ANNOTATIONS for at in range(0, len(labels), 16))
 
 
 def _length(where: str, kind: Kind, duration: float | None) -> float:

@@ -1,0 +1,154 @@
+"""Event-based scores of whole recordings: sealed with eval, computed in the one decode, verified by every reader."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from blindtune.config.systems import Knn
+from blindtune.core.arrays import read_npz
+from blindtune.core.errors import UserError
+from blindtune.core.files import read_json
+from blindtune.core.job_log import JobLog
+from blindtune.core.validation import parse
+from blindtune.datasets.corpus.extraction import extract_batch, simulate_batch
+from blindtune.datasets.eeg.config import EegConfig
+from blindtune.datasets.eeg.features import band_summary
+from blindtune.datasets.prepared import open_prepared, open_split, prepare
+from blindtune.datasets.registry import create_corpus
+from blindtune.decoding.decode import decode_to_files
+from blindtune.decoding.ledger import Ledger
+from blindtune.metrics.events import count_events
+from blindtune.records.decode_result import check_result, parse_decode_result
+from blindtune.study.run import run_study
+from blindtune.views.config import FeaturesView
+from support.builders import study
+
+EEG = {
+    "source": "eeg",
+    "stand_in": True,
+    "simulate": {"patients": 6, "recordings": 1, "seconds": 180, "faults": []},
+    "sizes": {"train": 4, "dev": 2, "eval": 2},
+    "event_step": 5.0,
+}
+
+
+def decode(folder: Path) -> tuple[Any, Any]:
+    """Decode the frozen model of a folder; return the result and the predictions."""
+    decode_to_files(
+        card=folder / "study" / "card.json",
+        manifest=folder / "data" / "manifest.json",
+        sealed=folder / "sealed" / "seal.json",
+        ledger=folder / "ledger",
+        allow_repeats=False,
+        points=5,
+        folder=folder / "decode",
+        report=lambda line: None,
+    )
+    result = parse_decode_result(read_json(folder / "decode" / "result.json"), "result")
+    return result, read_npz(folder / "decode" / "predictions.npz", "")
+
+
+@pytest.fixture(scope="module")
+def frozen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated corpus with event-based scores, and a frozen model of it."""
+    folder = tmp_path_factory.mktemp("eeg")
+    extracts = {}
+    source = create_corpus(parse(EegConfig, EEG, "config.yaml"))
+    for batch in source.batches():
+        simulate_batch(source, batch, folder / "corpus", folder / f"{batch}.json")
+        extracts[batch] = folder / ("sealed" if batch.startswith("eval") else "data") / "extracts" / f"{batch}.json"
+        extract_batch(source, batch, folder / "corpus", extracts[batch])
+    prepare("toy", source, extracts, folder / "data" / "manifest.json", folder / "sealed" / "seal.json")
+    it = study(Knn(kind="knn", n_neighbors=[1], view=FeaturesView(kind="features")))
+    data = open_prepared(folder / "data" / "manifest.json")
+    run_study(it, data, files={}, code="code", folder=folder / "study", job_log=JobLog())
+    return folder
+
+
+@pytest.fixture
+def place(frozen: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be decoded."""
+    shutil.copytree(frozen, tmp_path / "it", ignore=shutil.ignore_patterns("corpus"))
+    return tmp_path / "it"
+
+
+def test_only_eval_has_whole_recordings(frozen: Path) -> None:
+    """Whole recordings are written for eval alone, below the seal, and only their digest is outside of it."""
+    sealed = sorted(path.relative_to(frozen).as_posix() for path in frozen.rglob("*.whole.npy"))
+    listed = read_json(frozen / "sealed" / "eval" / "recordings.json")
+    assert sealed == [f"sealed/{one['array']}" for one in listed["recordings"]] and sealed
+    manifest, seal = (read_json(frozen / name) for name in ("data/manifest.json", "sealed/seal.json"))
+    assert manifest["eval_recordings"]["sha256"] == seal["recordings_sha256"]
+    assert manifest["eval_recordings"]["patients"] == listed["patients"]
+
+
+def test_windows_are_prepared_as_samples_are(frozen: Path) -> None:
+    """A sample of eval is, bit by bit, the part of its whole recording that begins where it was cut."""
+    rows = (frozen / "sealed/eval/origins.tsv").read_text(encoding="utf-8").splitlines()
+    head, x = rows[0].split("\t"), open_split(frozen / "sealed" / "eval").x
+    listed = {one["file"]: one for one in read_json(frozen / "sealed/eval/recordings.json")["recordings"]}
+    for number, row in enumerate(rows[1:]):
+        place = dict(zip(head, row.split("\t"), strict=True))
+        signal = np.load(frozen / "sealed" / listed[place["file"]]["array"], mmap_mode="r")
+        first = round(float(place["start"]) * 50)
+        np.testing.assert_array_equal(signal[:, first : first + 500], x[number])
+
+
+def test_decode_scores_events_once(place: Path) -> None:
+    """The one decode answers all windows with the view of the samples; the result follows from the answers."""
+    result, predictions = decode(place)
+    listed = read_json(place / "sealed/eval/recordings.json")["recordings"]
+    windows = predictions["event_windows"]
+    assert len(windows) == len(listed) * 35 and windows[1].tolist()[:2] == [0, 5.0]
+    train = open_split(place / "data" / "train")
+    signal = np.load(place / "sealed" / listed[0]["array"])
+    x = np.stack([signal[:, at : at + 500] for at in range(0, 8501, 250)])
+    near = np.square(band_summary(x, 50)[:, None] - band_summary(np.asarray(train.x), 50)).sum(axis=2).argmin(axis=1)
+    np.testing.assert_array_equal(windows[:35, 2], train.y[near] == 1)
+    assert result.events is not None and sum(one.seconds for one in result.events) == 180 * len(listed)
+    assert [tuple(one.model_dump().values()) for one in result.events] == count_events(predictions)
+    assert sum(one.events for one in result.events) > 0
+    shutil.rmtree(place / "sealed")
+    (place / "decode" / "result.json").unlink()
+    (place / "sealed").mkdir()
+    (place / "sealed" / "seal.json").write_text(json.dumps({"sha256": result.eval_sha256}), encoding="utf-8")
+    assert decode(place)[0] == result
+
+
+def test_results_with_other_event_scores_are_refused(place: Path) -> None:
+    """A reader counts again: a changed number, a changed answer and an array that is gone are refused."""
+    result, predictions = decode(place)
+    assert check_result(result, predictions, "a", "b", "c") == result and result.events is not None
+    first = result.events[0].model_copy(update={"false_alarms": result.events[0].false_alarms + 1})
+    changed = result.model_copy(update={"events": [first, *result.events[1:]]})
+    with pytest.raises(UserError, match="contradicts the answers: 'events' is"):
+        check_result(changed, predictions, "a", "b", "c")
+    with pytest.raises(UserError, match="contradicts the answers: 'events' is None"):
+        check_result(result.model_copy(update={"events": None}), predictions, "a", "b", "c")
+    other = predictions | {"event_windows": predictions["event_windows"] * [1, 1, 0]}
+    with pytest.raises(UserError, match="does not match the decode result"):
+        check_result(result, other, "a", "b", "c")
+
+
+@pytest.mark.parametrize("change", ["array", "list", "seal"])
+def test_changed_recordings_stop_before_the_decode_begins(place: Path, change: str) -> None:
+    """Recordings that are not those that were sealed are refused before anything is recorded in the ledger."""
+    sealed = place / "sealed"
+    listed = read_json(sealed / "eval" / "recordings.json")
+    if change == "array":
+        path = sealed / listed["recordings"][0]["array"]
+        np.save(path, np.load(path) * 2)
+    elif change == "list":
+        listed["recordings"][0]["events"] = []
+        (sealed / "eval" / "recordings.json").write_text(json.dumps(listed), encoding="utf-8")
+    else:
+        content = read_json(sealed / "seal.json")
+        del content["recordings_sha256"]
+        (sealed / "seal.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(UserError, match=r"not what was sealed with eval|seals other recordings than the manifest"):
+        decode(place)
+    assert Ledger(place / "ledger").entries() == []
