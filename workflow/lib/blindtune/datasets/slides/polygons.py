@@ -529,7 +529,7 @@ def _cross(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[n
         """Return whether the ends are on different sides of the line."""
         along, away = line[:, 1:] - line[:, :1], ends - line[:, :1]
         sides = along[..., 0] * away[..., 1] - along[..., 1] * away[..., 0]
-        return np.asarray(np.signbit(sides[:, 0]) != np.signbit(sides[:, 1])) & (sides != 0).all(axis=1)
+        return np.asarray((np.signbit(sides[:, 0]) != np.signbit(sides[:, 1])) & (sides != 0).all(axis=1))
 
     return np.asarray(is_divided(first, second) & is_divided(second, first))
 

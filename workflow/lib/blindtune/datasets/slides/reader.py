@@ -341,8 +341,11 @@ class SlideReader:
 
 def composite_on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return red, green, blue and opacity (n_rows, n_columns, 4) composited on white, (n_rows, n_columns, 3)."""
-    share = pixels[..., 3:].astype(np.float32) / 255
-    return (pixels[..., :3] * share + 255 * (1 - share)).round().astype(np.uint8)
+    found = pixels[..., :3].copy()
+    clear = pixels[..., 3] < 255
+    share = pixels[clear, 3:].astype(np.float32) / 255
+    found[clear] = (found[clear] * share + 255 * (1 - share)).round().astype(np.uint8)
+    return found
 
 
 def _resize(patch: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
