@@ -7,6 +7,7 @@ several properties, or in none.
 
 import hashlib
 import math
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ _GRID, _SQUARE, _MIN_SHOWN = 6, 64, 6
 
 #: Grey of damaged parts in a small picture, how many of them are divided, and the sides in pixels of the picture from
 #: which they are not.
-_DAMAGED, _MAX_DAMAGED, _MIN_PART = 128, 200, 8
+_DAMAGED, _MAX_DAMAGED, _MIN_PART = 128, 400, 16
 
 _MICRONS = {"inch": 25_400.0, "centimeter": 10_000.0}
 
@@ -298,10 +299,11 @@ class SlideReader:
         step = max(1, int(_MAX_READ**0.5 * shrunk / factor))
         picture = np.full((height, width, 3), _DAMAGED, np.uint8)
         starts = [(top, left) for top in range(0, height, step) for left in range(0, width, step)]
-        parts = [(top, left, min(step, height - top), min(step, width - left)) for top, left in starts]
+        # The largest parts first, so that the limit of divisions affects the smallest.
+        parts = deque((top, left, min(step, height - top), min(step, width - left)) for top, left in starts)
         n_damaged = 0
         while parts:
-            top, left, rows, columns = parts.pop()
+            top, left, rows, columns = parts.popleft()
             place = round(left * factor), round(top * factor)
             size = tuple(max(1, round(length * factor / shrunk)) for length in (columns, rows))
             part = self._read(place, level, (size[0], size[1]))
@@ -312,7 +314,7 @@ class SlideReader:
             self._reopen()
             n_damaged += 1
             if n_damaged <= _MAX_DAMAGED and min(rows, columns) > _MIN_PART:
-                parts += _quarter(top, left, rows, columns)
+                parts.extend(_quarter(top, left, rows, columns))
         return picture
 
     def _try(self, place: tuple[int, int], geometry: PatchGeometry) -> NDArray[np.uint8] | None:
