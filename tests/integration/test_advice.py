@@ -201,13 +201,13 @@ ADVICE = {
     "protocol, cut off": Advice(f"{NEAR}/protocol.json", truncate, AWAY, NEAR, (f"{NEAR}/card.json",)),
     "no protocol": Advice(f"{NEAR}/protocol.json", remove, AWAY, NEAR, (f"{NEAR}/card.json",)),
     "extract": Advice(
-        f"{WAVES}/extracts/train-0000.json",
+        f"{WAVES}/extracts/train-0001.json",
         truncate,
         "Remove it and run again",
-        f"{WAVES}/extracts/train-0000.json",
+        f"{WAVES}/extracts/train-0001.json",
     ),
     "samples of an extract": Advice(
-        f"{WAVES}/extracts/train-0000/**/*.npy",
+        f"{WAVES}/extracts/train-0001/**/*.npy",
         truncate,
         "Remove the folder 'extracts' that it is in and run again",
         f"{WAVES}/extracts",

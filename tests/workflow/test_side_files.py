@@ -24,7 +24,7 @@ CONFIG: dict[str, Any] = {
         "it": {
             "source": "eeg",
             "sizes": {"train": 4, "dev": 2, "eval": 2},
-            "files_per_job": 2,
+            "files_per_job": 12,
             "stand_in": True,
             "simulate": {"patients": 6, "faults": []},
         }

@@ -255,3 +255,33 @@ def test_copies_upon_each_other_are_joined_first(monkeypatch: pytest.MonkeyPatch
     areas = compute_areas([region("dcis", rectangle(0, 0, 90, 90))] * 2000, CLASSES, (100, 100))
     assert areas.by_class["dcis"].area == 8100
     assert divided == [2000, 1]
+
+
+@pytest.mark.parametrize("n_vertices", [400, 20_000])
+def test_an_outline_that_crosses_itself_thousands_of_times_is_bad(n_vertices: int):
+    """A scribble that cannot be repaired in time is one bad region, as outline, hole and negative region."""
+    scribble = np.random.default_rng(1).uniform(0, 900, (n_vertices, 2))
+    square = rectangle(0, 0, 100, 100)
+    negative = Region("region 3", "dcis", scribble, layer="b", negative=True)
+    holed = Region("region 4", "indc", np.array(rectangle(0, 0, 900, 900), float), holes=(scribble,))
+    found = compute_areas(
+        [region("dcis", scribble, "region 1"), region("dcis", square), negative, holed], CLASSES, (999, 999)
+    )
+    reason = "cannot be used, its outline is too tangled (it crosses itself more than 5,000 times)"
+    assert found.oddities == [f"region {name} {reason}" for name in ("1 (dcis)", "4 (indc)", "3 (dcis)")]
+    assert found.by_class["dcis"].area == 100 * 100 and found.by_class["indc"].is_empty
+
+
+def test_find_tangle_counts_crossings_within_lines(monkeypatch: pytest.MonkeyPatch):
+    """Five lines of a star cross five times; lines that only touch, or follow each other, do not cross."""
+    star = [(np.cos(4 * np.pi * k / 5), np.sin(4 * np.pi * k / 5)) for k in range(5)]
+    closed = np.array([*star, star[0]])
+    for limit, reason in ((4, "it crosses itself more than 4 times"), (5, None)):
+        monkeypatch.setattr(polygons_module, "MAX_CROSSINGS", limit)
+        assert polygons_module._find_tangle(closed) == reason
+    monkeypatch.setattr(polygons_module, "MAX_CROSSINGS", 0)
+    there_and_back = np.array([(0, 0), (10, 0), (10, 10), (10, 0), (5, 0), (5, 5), (5, 0), (0, 0)], float)
+    assert polygons_module._find_tangle(there_and_back) is None
+    monkeypatch.setattr(polygons_module, "MAX_LINE_PAIRS", 3)
+    said = polygons_module._find_tangle(there_and_back)
+    assert said == "more than 3 pairs of its lines are close to each other"

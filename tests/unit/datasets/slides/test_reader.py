@@ -233,3 +233,14 @@ def test_read_thumbnail_of_a_damaged_slide_is_grey_there(tmp_path: Path, monkeyp
     np.testing.assert_allclose(whole, 200, atol=3)
     assert (damaged[:190, :190] == 128).all()
     np.testing.assert_array_equal(damaged[210:, 210:], whole[210:, 210:])
+    # Read in one part, it is divided until only what is near the damaged tile is missing.
+    monkeypatch.setattr(reader, "_MAX_READ", 4096**2)
+    with closing(SlideReader(path)) as slide:
+        divided = slide.read_thumbnail(1000)
+    assert (divided[:190, :190] == 128).all()
+    np.testing.assert_allclose(divided[220:], 200, atol=3)
+    np.testing.assert_allclose(divided[:, 220:], 200, atol=3)
+    # So many damaged parts are divided and no more.
+    monkeypatch.setattr(reader, "_MAX_DAMAGED", 0)
+    with closing(SlideReader(path)) as slide:
+        assert (slide.read_thumbnail(1000) == 128).all()

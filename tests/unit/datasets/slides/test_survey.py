@@ -392,3 +392,12 @@ def test_survey_leaves_out_places_outside_of_the_mask(tmp_path: Path):
     places = corners(result, "dcis")
     assert len(places) > 5 and places[:, 0].max() <= 640 - 0.9 * 128 + 4
     assert set(result.left_out) == {"cover", "background"} and result.left_out["background"]["dcis"] > 5
+
+
+def test_survey_estimates_stains_around_a_damaged_tile(tmp_path: Path):
+    """One damaged tile takes neither the mask nor the stains of the rest of the slide."""
+    found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 1280, 1024))])
+    spoil_tiles(tmp_path / found.file, 7)
+    settings = slides_config(patch=128, stain_normalization={"method": "reinhard"}, tissue={"min_tissue": 0.5})
+    result = survey(tmp_path, found, "train", settings)
+    assert result.bad is None and len(result.candidates) > 10 and "stains" in result.facts

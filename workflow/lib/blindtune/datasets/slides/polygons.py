@@ -8,8 +8,8 @@
 - Where regions of two classes cross without one being within the other, the crossing belongs to both. A patch there is
   left out by `max_other`.
 
-A region on which the geometry fails is left out and named. An area of many vertices is divided into cells, so that
-what is asked about a square only takes the few shapes that are near it.
+A region on which the geometry fails, or that crosses itself thousands of times, is left out and named. An area of many
+vertices is divided into cells, so that what is asked about a square only takes the few shapes that are near it.
 """
 
 import math
@@ -43,6 +43,10 @@ _WITHIN = 0.99
 #: Pairs of regions of two classes whose bounds overlap; people draw far fewer.
 _MAX_PAIRS = 20_000_000
 _PAIRS_AT_ONCE = 100
+#: How often an outline may cross itself, and how many pairs of its lines may have bounds that overlap. The time of a
+#: repair grows with both: so many take up to ten seconds, and freehand outlines have dozens of crossings.
+MAX_CROSSINGS, MAX_LINE_PAIRS = 5000, 2_000_000
+_LINES_AT_ONCE = 10
 #: How often a point is drawn again that is in the bounds of a cell but not in the cell.
 _MAX_REDRAWS = 200
 
@@ -124,12 +128,16 @@ def compute_areas(regions: list[Region], classes: dict[str, list[str]], size: tu
 
 
 def compute_area(polygon: NDArray[np.float64]) -> "BaseGeometry":
-    """Return the shape that a polygon (n_vertices, 2) encloses by the even-odd rule, which may be empty."""
+    """Return the shape that a polygon (n_vertices, 2) encloses by the even-odd rule, which may be empty.
+
+    Raises:
+        shapely.errors.GEOSException: it crosses itself too often.
+    """
     import shapely
 
     if len(polygon) < 3:
         return shapely.Polygon()
-    return _keep_polygons(shapely.make_valid(shapely.Polygon(polygon)))
+    return _repair(shapely.Polygon(polygon))
 
 
 def compute_coverage(corners: NDArray[Any], side: float, area: "BaseGeometry | Area") -> NDArray[np.float64]:
@@ -261,7 +269,7 @@ def _shape_regions(regions: list[Region], of_class: NDArray[np.bool_], oddities:
     for at, one in enumerate(regions):
         try:
             if few or not valid[at]:
-                shapes[at] = _keep_polygons(shapely.make_valid(shapes[at]))
+                shapes[at] = _repair(shapes[at])
             if one.holes:
                 cut = shapely.union_all([compute_area(hole) for hole in one.holes])
                 shapes[at] = _keep_polygons(shapely.difference(shapes[at], cut))
@@ -477,6 +485,53 @@ def _union(shapes: NDArray[Any]) -> "BaseGeometry":
         return shapely.union_all(shapes)
     except GEOSException:
         return shapely.union_all(shapes, grid_size=0.001)
+
+
+def _repair(shape: "BaseGeometry") -> "BaseGeometry":
+    """Return what a polygon without holes encloses by the even-odd rule.
+
+    Raises:
+        shapely.errors.GEOSException: it crosses itself too often to be repaired in bounded time.
+    """
+    import shapely
+    from shapely.errors import GEOSException
+
+    tangle = None if shapely.is_valid(shape) else _find_tangle(shapely.get_coordinates(shape))
+    if tangle is not None:
+        raise GEOSException(tangle)
+    return _keep_polygons(shapely.make_valid(shape))
+
+
+def _find_tangle(ring: NDArray[np.float64]) -> str | None:
+    """Return why a closed line (n_vertices, 2) cannot be repaired in bounded time; None if it can."""
+    import shapely
+
+    lines = np.stack([ring[:-1], ring[1:]], axis=1)
+    boxes = shapely.box(*lines.min(axis=1).T, *lines.max(axis=1).T)
+    tree = shapely.STRtree(boxes)
+    n_pairs = n_crossings = 0
+    for first in range(0, len(lines), _LINES_AT_ONCE):
+        one, other = tree.query(boxes[first : first + _LINES_AT_ONCE])
+        one, other = (numbers[other > one + first] for numbers in (one + first, other))
+        n_pairs += len(one)
+        n_crossings += int(np.count_nonzero(_cross(lines[one], lines[other])))
+        if n_crossings > MAX_CROSSINGS:
+            return f"it crosses itself more than {MAX_CROSSINGS:,} times"
+        if n_pairs > MAX_LINE_PAIRS:
+            return f"more than {MAX_LINE_PAIRS:,} pairs of its lines are close to each other"
+    return None
+
+
+def _cross(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return whether the two lines of each pair cross within both; lines are (n_pairs, 2 ends, 2)."""
+
+    def is_divided(line: NDArray[np.float64], ends: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return whether the ends are on different sides of the line."""
+        along, away = line[:, 1:] - line[:, :1], ends - line[:, :1]
+        sides = along[..., 0] * away[..., 1] - along[..., 1] * away[..., 0]
+        return np.asarray((np.signbit(sides[:, 0]) != np.signbit(sides[:, 1])) & (sides != 0).all(axis=1))
+
+    return np.asarray(is_divided(first, second) & is_divided(second, first))
 
 
 def _keep_polygons(shape: "BaseGeometry") -> "BaseGeometry":

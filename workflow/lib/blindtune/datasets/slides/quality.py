@@ -31,11 +31,12 @@ def rejection_reason(patch: NDArray[np.uint8], limits: TissueConfig) -> str | No
     # Separate planes: loops over the three values of each pixel are several times slower.
     red, green, blue = np.ascontiguousarray(patch.transpose(2, 0, 1))
     white = np.minimum(np.minimum(red, green), blue) >= MIN_WHITE
-    if white.mean() > limits.max_white:
+    # Counting is many times faster than the mean of truth values, and the same.
+    if np.count_nonzero(white) / white.size > limits.max_white:
         return "white"
     greener = green.astype(np.int16) - red > INK_GREEN_EXCESS
     black = np.maximum(np.maximum(red, green), blue) < MAX_BLACK
-    if (greener | black).mean() > limits.max_ink:
+    if np.count_nonzero(greener | black) / white.size > limits.max_ink:
         return "ink"
     if _compute_focus(green, white) < limits.min_focus:
         return "blur"
@@ -45,7 +46,12 @@ def rejection_reason(patch: NDArray[np.uint8], limits: TissueConfig) -> str | No
 def _compute_focus(green: NDArray[np.uint8], white: NDArray[np.bool_]) -> float:
     """Return the mean square of the Laplacian of green outside white pixels, in grey levels squared."""
     plane: NDArray[Any] = green.astype(np.int16)
-    laplacian = plane[:-2, 1:-1] + plane[2:, 1:-1] + plane[1:-1, :-2] + plane[1:-1, 2:] - 4 * plane[1:-1, 1:-1]
-    squares = laplacian.astype(np.float32) ** 2
-    tissue = ~white[1:-1, 1:-1]
-    return float((squares * tissue).sum(dtype=np.float64) / max(1, tissue.sum()))
+    laplacian = plane[:-2, 1:-1] + plane[2:, 1:-1]
+    laplacian += plane[1:-1, :-2]
+    laplacian += plane[1:-1, 2:]
+    laplacian -= 4 * plane[1:-1, 1:-1]
+    inner = white[1:-1, 1:-1]
+    laplacian[inner] = 0
+    # Sums of squares of whole numbers are exact in 64 bits, in any order.
+    values = laplacian.ravel().astype(np.float64)
+    return float(values @ values / max(1, inner.size - np.count_nonzero(inner)))

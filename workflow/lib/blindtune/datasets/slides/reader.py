@@ -7,6 +7,7 @@ several properties, or in none.
 
 import hashlib
 import math
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,8 +39,9 @@ ELSEWHERE = ("annotation", "objective power", "config")
 #: must show more than one color.
 _GRID, _SQUARE, _MIN_SHOWN = 6, 64, 6
 
-#: Grey of damaged parts in a small picture.
-_DAMAGED = 128
+#: Grey of damaged parts in a small picture, how many of them are divided, and the sides in pixels of the picture from
+#: which they are not.
+_DAMAGED, _MAX_DAMAGED, _MIN_PART = 128, 400, 16
 
 _MICRONS = {"inch": 25_400.0, "centimeter": 10_000.0}
 
@@ -275,7 +277,8 @@ class SlideReader:
     def read_thumbnail(self, side: int) -> NDArray[np.uint8]:
         """Return a picture of the whole slide, grey where the slide is damaged.
 
-        The slide is read in parts, so that one without small levels takes no more memory than another.
+        The slide is read in parts, so that one without small levels takes no more memory than another. Parts with a
+        damaged tile are read again in quarters, so that most of what is not damaged is shown.
 
         Args:
             side: maximum width and height of the picture in pixels.
@@ -295,17 +298,23 @@ class SlideReader:
         # Squares of the picture, and what they are in pixels of the level.
         step = max(1, int(_MAX_READ**0.5 * shrunk / factor))
         picture = np.full((height, width, 3), _DAMAGED, np.uint8)
-        for top in range(0, height, step):
-            for left in range(0, width, step):
-                rows, columns = min(step, height - top), min(step, width - left)
-                place = round(left * factor), round(top * factor)
-                size = tuple(max(1, round(length * factor / shrunk)) for length in (columns, rows))
-                part = self._read(place, level, (size[0], size[1]))
-                if part is None:
-                    self._reopen()
-                else:
-                    small = Image.fromarray(part).resize((columns, rows), Image.Resampling.BOX)
-                    picture[top : top + rows, left : left + columns] = np.asarray(small)
+        starts = [(top, left) for top in range(0, height, step) for left in range(0, width, step)]
+        # The largest parts first, so that the limit of divisions affects the smallest.
+        parts = deque((top, left, min(step, height - top), min(step, width - left)) for top, left in starts)
+        n_damaged = 0
+        while parts:
+            top, left, rows, columns = parts.popleft()
+            place = round(left * factor), round(top * factor)
+            size = tuple(max(1, round(length * factor / shrunk)) for length in (columns, rows))
+            part = self._read(place, level, (size[0], size[1]))
+            if part is not None:
+                small = Image.fromarray(part).resize((columns, rows), Image.Resampling.BOX)
+                picture[top : top + rows, left : left + columns] = np.asarray(small)
+                continue
+            self._reopen()
+            n_damaged += 1
+            if n_damaged <= _MAX_DAMAGED and min(rows, columns) > _MIN_PART:
+                parts.extend(_quarter(top, left, rows, columns))
         return picture
 
     def _try(self, place: tuple[int, int], geometry: PatchGeometry) -> NDArray[np.uint8] | None:
@@ -341,8 +350,18 @@ class SlideReader:
 
 def composite_on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return red, green, blue and opacity (n_rows, n_columns, 4) composited on white, (n_rows, n_columns, 3)."""
-    share = pixels[..., 3:].astype(np.float32) / 255
-    return (pixels[..., :3] * share + 255 * (1 - share)).round().astype(np.uint8)
+    found = pixels[..., :3].copy()
+    clear = pixels[..., 3] < 255
+    share = pixels[clear, 3:].astype(np.float32) / 255
+    found[clear] = (found[clear] * share + 255 * (1 - share)).round().astype(np.uint8)
+    return found
+
+
+def _quarter(top: int, left: int, rows: int, columns: int) -> list[tuple[int, int, int, int]]:
+    """Return the four quarters of a rectangle, each as top, left, number of rows and of columns."""
+    down, right = rows // 2, columns // 2
+    vertical, horizontal = ((top, down), (top + down, rows - down)), ((left, right), (left + right, columns - right))
+    return [(y, x, height, width) for y, height in vertical for x, width in horizontal]
 
 
 def _resize(patch: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ the last one that was needed; neither depends on the number of threads.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from copy import copy
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -315,6 +316,38 @@ def _count_labels(annotation: Annotation) -> dict[str, int]:
     return dict(sorted(Counter(region.label for region in annotation.regions).items()))
 
 
+class _Corners:
+    """Upper left corners of squares, and whether others overlap one of them by more than the config allows."""
+
+    def __init__(self, side: float, max_overlap: float) -> None:
+        self._side, self._max_shared = side, max_overlap * side**2
+        self._values = np.empty((BATCH, 2), np.int64)
+        self._count = 0
+
+    def copy(self) -> "_Corners":
+        """Return an independent copy."""
+        other = copy(self)
+        other._values = self._values.copy()
+        return other
+
+    def add(self, corner: NDArray[np.int64]) -> None:
+        """Add one corner (x, y)."""
+        if self._count == len(self._values):
+            self._values = np.concatenate([self._values, np.empty_like(self._values)])
+        self._values[self._count] = corner
+        self._count += 1
+
+    def overlap(self, corner: NDArray[np.int64]) -> bool:
+        """Return whether the square at one corner (x, y) overlaps one of these squares too much."""
+        return bool(self.find_overlapping(corner[None])[0])
+
+    def find_overlapping(self, corners: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of the squares at some corners (n_squares, 2) overlap one of these squares too much."""
+        shared = np.abs(self._values[: self._count] - corners[:, None])
+        shared = np.maximum(self._side - shared, 0)
+        return np.asarray((shared[..., 0] * shared[..., 1] > self._max_shared).any(axis=1))
+
+
 @dataclass
 class _TriedPlace:
     """A place: its upper left corner (x, y), why the regions reject it, and its pixels once they are read."""
@@ -342,9 +375,9 @@ class _PlaceSearch:
         self.settings, self.kept = settings, kept
         self.tissue, self.stains = tissue, stains
         #: Corners of patches that were kept, or rejected for their pixels; no overlapping place is tried again.
-        self.taken: list[NDArray[np.int64]] = []
+        self.taken = _Corners(geometry.side, settings.max_overlap)
         #: Corners that the regions rejected; they only prevent that overlapping ones are counted twice.
-        self.counted: list[NDArray[np.int64]] = []
+        self.counted = _Corners(geometry.side, settings.max_overlap)
         self.damaged: set[tuple[int, int]] = set()
 
     def run(self) -> None:
@@ -360,12 +393,12 @@ class _PlaceSearch:
     def _search_class(self, label: str, area: Area) -> None:
         number = 0
         for tried in self._read_pixels(self._propose(label, area)):
-            if self._overlaps(tried.corner, self.taken):
+            if self.taken.overlap(tried.corner):
                 continue
             if tried.reason is not None:
                 self._count_rejected(tried, label)
                 continue
-            self.taken.append(tried.corner)
+            self.taken.add(tried.corner)
             reason = self._judge(tried)
             if reason is not None:
                 self._count_left_out(reason, label)
@@ -386,7 +419,7 @@ class _PlaceSearch:
         corners = np.floor(sample_points(area, count, random) - side / 2).astype(np.int64)
         for first in range(0, len(corners), 8 * BATCH):
             some = corners[first : first + 8 * BATCH]
-            some = some[~self._find_overlapping(some, self.taken)]
+            some = some[~self.taken.find_overlapping(some)]
             own = compute_coverage(some, side, area)
             others = [compute_coverage(some, side, one) for name, one in self.areas.by_class.items() if name != label]
             rules = {
@@ -409,11 +442,11 @@ class _PlaceSearch:
         while batch := list(islice(tried, BATCH)):
             # Whatever its pixels are, each of these will be taken, so that no place that overlaps it is looked at.
             wanted: list[_TriedPlace] = []
-            taken = list(self.taken)
+            taken = self.taken.copy()
             for one in batch:
-                if one.reason is None and not self._overlaps(one.corner, taken):
+                if one.reason is None and not taken.overlap(one.corner):
                     wanted.append(one)
-                    taken.append(one.corner)
+                    taken.add(one.corner)
             patches = self.slide.read_patches([_corner_of(one) for one in wanted], self.geometry)
             for one, patch in zip(wanted, patches, strict=True):
                 one.patch = patch
@@ -428,20 +461,9 @@ class _PlaceSearch:
         return "damaged"
 
     def _count_rejected(self, tried: _TriedPlace, label: str) -> None:
-        if tried.reason is not None and not self._overlaps(tried.corner, self.counted):
-            self.counted.append(tried.corner)
+        if tried.reason is not None and not self.counted.overlap(tried.corner):
+            self.counted.add(tried.corner)
             self._count_left_out(tried.reason, label)
-
-    def _overlaps(self, corner: NDArray[np.int64], others: list[NDArray[np.int64]]) -> bool:
-        return bool(self._find_overlapping(corner[None], others)[0])
-
-    def _find_overlapping(self, corners: NDArray[np.int64], others: list[NDArray[np.int64]]) -> NDArray[np.bool_]:
-        """Return which of the squares at ``corners`` overlap one of ``others`` by more than the config allows."""
-        if not others:
-            return np.zeros(len(corners), bool)
-        shared = (self.geometry.side - np.abs(np.array(others) - corners[:, None])).clip(0)
-        too_much = shared.prod(axis=2) > self.settings.max_overlap * self.geometry.side**2
-        return np.asarray(too_much.any(axis=1))
 
     def _count_left_out(self, reason: str, label: str) -> None:
         by_class = self.result.left_out.setdefault(reason, {})
