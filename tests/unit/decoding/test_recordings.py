@@ -46,7 +46,7 @@ def decode(folder: Path) -> tuple[Any, Any]:
         allow_repeats=False,
         points=5,
         folder=folder / "decode",
-        report=lambda line: None,
+        report=print,
     )
     result = parse_decode_result(read_json(folder / "decode" / "result.json"), "result")
     return result, read_npz(folder / "decode" / "predictions.npz", "")
@@ -95,7 +95,7 @@ def test_windows_are_prepared_as_samples_are(frozen: Path) -> None:
         place = dict(zip(head, row.split("\t"), strict=True))
         signal = np.load(frozen / "sealed" / listed[place["file"]]["array"], mmap_mode="r")
         first = round(float(place["start"]) * 50)
-        np.testing.assert_array_equal(signal[:, first : first + 500], x[number])
+        np.testing.assert_array_equal(signal[first : first + 500].T, x[number])
 
 
 def test_decode_scores_events_once(place: Path) -> None:
@@ -106,7 +106,7 @@ def test_decode_scores_events_once(place: Path) -> None:
     assert len(windows) == len(listed) * 35 and windows[1].tolist()[:2] == [0, 5.0]
     train = open_split(place / "data" / "train")
     signal = np.load(place / "sealed" / listed[0]["array"])
-    x = np.stack([signal[:, at : at + 500] for at in range(0, 8501, 250)])
+    x = np.stack([signal[at : at + 500].T for at in range(0, 8501, 250)])
     near = np.square(band_summary(x, 50)[:, None] - band_summary(np.asarray(train.x), 50)).sum(axis=2).argmin(axis=1)
     np.testing.assert_array_equal(windows[:35, 2], train.y[near] == 1)
     assert result.events is not None and sum(one.seconds for one in result.events) == 180 * len(listed)
@@ -117,6 +117,24 @@ def test_decode_scores_events_once(place: Path) -> None:
     (place / "sealed").mkdir()
     (place / "sealed" / "seal.json").write_text(json.dumps({"sha256": result.eval_sha256}), encoding="utf-8")
     assert decode(place)[0] == result
+
+
+def test_a_model_that_was_decoded_is_not_asked_for_event_scores(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Event-based scores that are asked for after the decode are not computed, and the log says so."""
+    plain = {name: read_json(place / name) for name in ("data/manifest.json", "sealed/seal.json")}
+    without = {name: dict(content) for name, content in plain.items()}
+    del without["data/manifest.json"]["eval_recordings"], without["data/manifest.json"]["manifest_sha256"]
+    del without["sealed/seal.json"]["recordings_sha256"]
+    for name, content in without.items():
+        (place / name).write_text(json.dumps(content), encoding="utf-8")
+    first, predictions = decode(place)
+    assert first.events is None and not any(name.startswith("event") for name in predictions)
+    for name, content in plain.items():
+        (place / name).write_text(json.dumps(content), encoding="utf-8")
+    assert decode(place)[0] == first
+    assert "without event-based scores, which were asked for after its decode" in capsys.readouterr().out
 
 
 def test_results_with_other_event_scores_are_refused(place: Path) -> None:

@@ -127,7 +127,9 @@ def _decode(
     if known is not None:
         predictions = ledger.read_predictions(known)
         ledger.note_records(known, _digests_of_records(model), content)
-        report(f"{card.study}: answered from the ledger, {_describe(known)}; not decoded again")
+        late = seal.recordings_sha256 is not None and known.events is None and card.kind != "bayes"
+        missing = "; without event-based scores, which were asked for after its decode" if late else ""
+        report(f"{card.study}: answered from the ledger, {_describe(known)}; not decoded again{missing}")
         return known, predictions
     similar = ledger.find_similar(card.study, card.model_sha256(), card.former_sha256(), seal.sha256, content)
     if similar is not None:

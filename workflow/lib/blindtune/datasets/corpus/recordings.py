@@ -46,7 +46,7 @@ class WholeRecording(BaseModel):
     end: float = Field(gt=0, allow_inf_nan=False, description="its end in seconds from its start, gaps included")
     stretches: list[Stretch] = Field(min_length=1)
     events: list[tuple[float, float]] = Field(description="start and stop of each event in seconds, in order")
-    sha256: str = Field(description="of the file of the array, (n_channels, n_samples)")
+    sha256: str = Field(description="of the file of the array, (n_samples, n_channels)")
 
     @property
     def seconds(self) -> float:
@@ -145,7 +145,7 @@ def iterate_windows(
     windows = recording.windows()
     for at in range(0, len(windows), chunk):
         some = windows[at : at + chunk]
-        x = np.stack([signal[:, first : first + recording.window] for first, _ in some])
+        x = np.stack([signal[first : first + recording.window].T for first, _ in some])
         yield [start for _, start in some], np.ascontiguousarray(x, dtype=np.float32)
 
 

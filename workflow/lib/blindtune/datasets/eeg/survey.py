@@ -1,7 +1,7 @@
 """What one recording offers, and the segments that are cut from it."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 
@@ -175,7 +175,7 @@ class OpenRecording(OpenRawFile):
         """Write the whole recording, filtered as its segments are, for event-based scores if the config has them.
 
         Args:
-            path: of the array, (n_channels, n_times) float32 in microvolts, one stretch after the other.
+            path: of the array, (n_times, n_channels) float32 in microvolts, one stretch after the other.
 
         Returns:
             What was written, or None.
@@ -208,18 +208,22 @@ class OpenRecording(OpenRawFile):
 
     def _write_stretches(self, found: list[recordings.Stretch], total: int, path: Path) -> None:
         """Write the channels of all stretches, part by part of a recording that is not in memory."""
-        shape = (len(self._derivation.names), total)
-        out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-        for one, stretch in zip(found, self._stretches, strict=True):
-            if self._file.is_whole:
-                x = preprocessing.filter_recording(self._signals, self._derivation, stretch, self._config)
-                out[:, one.first : one.first + one.samples] = x[:, : one.samples]
-                continue
-            parts = StretchFilter(self._signals, self._derivation, stretch, self._config)
-            for start in range(0, one.samples, MAX_FILTERED):
-                stop = min(start + MAX_FILTERED, one.samples)
-                out[:, one.first + start : one.first + stop] = parts.part(start, stop)
-        out.flush()
+        head = {"descr": "<f4", "fortran_order": False, "shape": (total, len(self._derivation.names))}
+        # Not through a memory map, which ends the process if the disk is full.
+        with path.open("wb") as stream:
+            np.lib.format.write_array_header_1_0(stream, head)
+            for one, stretch in zip(found, self._stretches, strict=True):
+                for x in self._filter_in_parts(stretch, one.samples):
+                    np.ascontiguousarray(x.T, dtype="<f4").tofile(stream)
+
+    def _filter_in_parts(self, stretch: Stretch, samples: int) -> Iterator[NDArray[np.float64]]:
+        """Return the first samples of a stretch, filtered: at once if the recording is in memory."""
+        if self._file.is_whole:
+            yield preprocessing.filter_recording(self._signals, self._derivation, stretch, self._config)[:, :samples]
+            return
+        parts = StretchFilter(self._signals, self._derivation, stretch, self._config)
+        for start in range(0, samples, MAX_FILTERED):
+            yield parts.part(start, min(start + MAX_FILTERED, samples))
 
     def _stretch_at(self, seconds: float) -> Stretch:
         """Return the stretch that a segment begins in."""

@@ -45,7 +45,7 @@ def _notes(records: ReportRecords, datasets: list[DatasetRecords], rows: list[Ro
         "Each frozen model answered the whole recordings of eval in windows, in its one decode. Windows of seizures "
         "that overlap or touch are one alarm. Events and alarms are compared by timescoring with its defaults, those "
         "of SzCORE: less than 90 s apart they are one, longer ones are divided every 5 minutes, and an event is "
-        "detected by any alarm from 30 s before it to 60 s after it. So the number of events may differ from that of seizures.",
+        "detected by any alarm from 30 s before it to 60 s after it. Their number may differ from that of seizures.",
         f"Scores are over all events and alarms of {seeds}. The column by_patient of the CSV lists each patient. The "
         "quality rules of samples do not hold for windows: whole recordings have bad parts too.",
     ]
