@@ -151,9 +151,10 @@ def algorithms() -> set[tuple[str, str]]:
     return found
 
 
-def tuner(library: str, algorithm: str) -> TunerConfig:
-    """Return the config of a tuner, with the defaults of all its arguments."""
-    return _TUNER.validate_python({"library": library, "algorithm": algorithm})
+def tuner(library: str, algorithm: str, **keys: Any) -> TunerConfig:
+    """Return the config of a tuner, with the defaults of all arguments but `keys`."""
+    config: TunerConfig = _TUNER.validate_python({"library": library, "algorithm": algorithm, **keys})
+    return config
 
 
 def build_tuner(settings: TunerConfig, space: Space, trials: int, seed: int = 42, **changes: Any) -> Tuner:

@@ -84,6 +84,23 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
         "nsga2, two objectives": _study("nsga2", population_size=4, objectives=_TWO),
         "quasi-random, fused": _fused("quasi-random"),
     },
+    "ray-tune": {
+        **{name: _study(name) for name in ("random", "grid")},
+        "hyperopt": _study("hyperopt", {"trials": 16}, n_initial=4),
+        "random, asha": _study("random", {"trials": 16}, pruner={"algorithm": "asha", "reduction_factor": 3}),
+        "hyperopt, median": _study("hyperopt", {"trials": 16}, n_initial=4, pruner={"algorithm": "median"}),
+        "random, fused": _fused("random"),
+    },
+    "nni": {
+        **{name: _study(name) for name in ("random", "grid")},
+        "tpe": _study("tpe", {"trials": 16}, n_initial=4),
+        "anneal": _study("anneal", {"trials": 16}),
+        "evolution": _study("evolution", {"trials": 16}, population_size=4),
+        "random, median": _study("random", {"trials": 16}, pruner={"algorithm": "median"}),
+        "hyperband": _study("hyperband", {"trials": 22}),
+        "random, fused": _fused("random"),
+        "hyperband, fused": _fused("hyperband", 44),
+    },
     "scikit-learn": {
         **{name: _study(name) for name in ("parameter-sampler", "parameter-grid", "randomized-search", "grid-search")},
         "randomized-search, folds": _study("randomized-search", folds=3),
@@ -108,6 +125,8 @@ PROMOTING = [
     ("smac", "hyperband"),
     ("smac", "hyperband, fused"),
     ("smac", "multi-fidelity"),
+    ("nni", "hyperband"),
+    ("nni", "hyperband, fused"),
 ]
 
 

@@ -70,9 +70,12 @@ SLOW = [
         "training/test_skorch.py",
         "tuners/keras_tuner",
         "tuners/optuna",
+        "tuners/nni",
+        "tuners/ray_tune",
         "tuners/smac",
         "tuners/vizier",
         "tuners/sklearn/test_search.py",
+        "tuners/test_every_engine.py",
         "tuners/test_every_tuner.py",
         "views/test_training.py",
     )

@@ -51,7 +51,13 @@ REPORT_RULES = {"tables": stages.TABLES, "figures": stages.FIGURES, "page": stag
 
 
 #: Packages of the optional engines, which are not installed everywhere, by the modules that they hold.
-ENGINE_MODULES = {"smac": ["smac"], "ConfigSpace": ["configspace"], "vizier": ["google-vizier"]}
+ENGINE_MODULES = {
+    "smac": ["smac"],
+    "ConfigSpace": ["configspace"],
+    "vizier": ["google-vizier"],
+    "ray": ["ray"],
+    "nni": ["nni"],
+}
 
 
 @cache
@@ -218,7 +224,7 @@ def test_locks_agree():
 def test_default_environments_have_no_engine():
     """Neither the lock nor an environment without engines has anything that only engines need."""
     added = set(read_lock("requirements-engines.lock")) - set(read_lock())
-    assert {"smac", "configspace", "google-vizier"} <= added
+    assert {"smac", "configspace", "google-vizier", "ray", "nni"} <= added
     for path in ENVIRONMENTS:
         assert path.stem.endswith("-engines") or not added & set(read_pins(path))
 
@@ -281,7 +287,7 @@ def test_system_environment_holds_all_imports(system, script, stage):
 def test_engine_environment_holds_all_imports(system):
     """The environment of a system with an optional engine holds everything that its study can import."""
     needed = collect_start_packages("study") | collect_packages(collect_system_modules(system, stages.STUDY, True))
-    assert {"smac", "configspace", "google-vizier"} <= needed
+    assert {"smac", "configspace", "google-vizier", "ray", "nni"} <= needed
     assert needed - read_packages(f"{find_system_environment(system)}-engines") == set()
 
 

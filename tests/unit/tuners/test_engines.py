@@ -17,6 +17,8 @@ from blindtune.study.protocol import build_protocol
 from blindtune.study.run import check_study_engine
 from blindtune.tuners import engines
 from blindtune.tuners.engine_space import list_dimensions, to_hyperparameters
+from blindtune.tuners.nni.config import NniConfig
+from blindtune.tuners.ray_tune.config import RayTuneConfig
 from blindtune.tuners.smac.config import SmacConfig
 from blindtune.tuners.vizier.config import VizierConfig
 from support.builders import ROOT, tuner
@@ -25,7 +27,10 @@ from support.engines import ENGINE_ALGORITHMS
 
 FOUND = object()
 
-#: By config of an engine: a config with an algorithm that takes every key, and other values of its keys.
+#: Algorithms of keys that the algorithm of `OTHER_KEYS` does not take.
+ALGORITHMS_OF_KEYS = {(NniConfig, "population_size"): "evolution", (NniConfig, "eta"): "hyperband"}
+
+#: By config of an engine: a config with an algorithm that takes most keys, and other values of its keys.
 OTHER_KEYS: dict[Any, tuple[dict[str, Any], dict[str, Any]]] = {
     SmacConfig: (
         {"library": "smac", "algorithm": "multi-fidelity"},
@@ -34,6 +39,14 @@ OTHER_KEYS: dict[Any, tuple[dict[str, Any], dict[str, Any]]] = {
     VizierConfig: (
         {"library": "vizier", "algorithm": "nsga2"},
         {"algorithm": "eagle", "population_size": 9, "objectives": ["dev_error", "n_parameters"]},
+    ),
+    NniConfig: (
+        {"library": "nni", "algorithm": "tpe"},
+        {"algorithm": "random", "n_initial": 5, "population_size": 5, "eta": 4, "pruner": {"algorithm": "median"}},
+    ),
+    RayTuneConfig: (
+        {"library": "ray-tune", "algorithm": "hyperopt"},
+        {"algorithm": "random", "n_initial": 5, "pruner": {"algorithm": "asha"}},
     ),
 }
 
@@ -110,7 +123,8 @@ def test_versions_of_an_engine_are_part_of_the_protocol(install: Callable[..., N
 def test_key_of_an_engine_is_part_of_the_protocol(install: Callable[..., None], config: Any, key: str) -> None:
     """Another value of a key makes another study."""
     install()
-    before = OTHER_KEYS[config][0]
+    before = dict(OTHER_KEYS[config][0])
+    before["algorithm"] = ALGORITHMS_OF_KEYS.get((config, key), before["algorithm"])
     whole, protocols = study(), []
     for content in (before, before | {key: OTHER_KEYS[config][1][key]}):
         settings = whole.settings.model_copy(update={"tuner": config.model_validate(content)})

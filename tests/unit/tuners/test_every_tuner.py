@@ -44,6 +44,7 @@ ALGORITHMS = {
 }
 ALL = [(library, algorithm) for library, algorithms in ALGORITHMS.items() for algorithm in algorithms]
 GRIDS = [pair for pair in ALL if "grid" in pair[1]]
+ENGINE_GRIDS = [pair for pair in GRIDS if pair[0] in ENGINE_ALGORITHMS]
 BAYESIAN, GP, DEFAULT = ("keras-tuner", "bayesian"), ("optuna", "gp"), ("keras-tuner", "default")
 FORESTS = [("smac", "forest"), ("smac", "multi-fidelity")]
 SLOW = [BAYESIAN, GP, *FORESTS]
@@ -59,6 +60,8 @@ LEARNS = [
     *(("smac", name) for name in ("forest", "hyperband", "multi-fidelity")),
     ("vizier", "eagle"),
     ("vizier", "nsga2"),
+    ("ray-tune", "hyperopt"),
+    *(("nni", name) for name in ("tpe", "anneal", "evolution", "hyperband")),
 ]
 #: Those that propose a set again, for more epochs.
 HALVING = [("scikit-learn", "halving-random-search"), ("scikit-learn", "halving-grid-search")]
@@ -311,6 +314,7 @@ REFUSED = [
     (("keras-tuner", "hyperband"), EPOCHS, "epochs"),
     (("smac", "hyperband"), EPOCHS, "epochs"),
     (("smac", "multi-fidelity"), EPOCHS, "epochs"),
+    (("nni", "hyperband"), EPOCHS, "epochs"),
 ]
 
 
@@ -399,6 +403,14 @@ def vizier_draws(space: Space, count: int) -> list[Hyperparameters]:
     return list(proposals(("vizier", "random"), space, 42, count))
 
 
+def ray_draws(space: Space, count: int) -> list[Hyperparameters]:
+    return list(proposals(("ray-tune", "random"), space, 42, count))
+
+
+def nni_draws(space: Space, count: int) -> list[Hyperparameters]:
+    return list(proposals(("nni", "random"), space, 42, count))
+
+
 def scikit_draws(space: Space, count: int) -> list[Hyperparameters]:
     return list(proposals(("scikit-learn", "parameter-sampler"), space, 42, count))
 
@@ -409,6 +421,8 @@ DRAWS = {
     "scikit-learn": scikit_draws,
     "smac": smac_draws,
     "vizier": vizier_draws,
+    "ray-tune": ray_draws,
+    "nni": nni_draws,
 }
 LIBRARIES = [pytest.param(library, marks=marks_of(library)) for library in DRAWS]
 
@@ -454,7 +468,7 @@ def test_spaces_of_real_sets_run_or_are_refused(name: str, counter: str) -> None
     """Every tuner takes the spaces of the real sets, or names the dimension that it cannot take."""
     space = read_space(RESOURCES / "spaces" / f"{name}.yaml", SHIPPED[name])  # type: ignore[arg-type]
     for pair in are_installed(ALL):
-        if pair in [*NUMBERS_ONLY, ("optuna", "grid"), ("vizier", "grid")]:
+        if pair in [*NUMBERS_ONLY, ("optuna", "grid"), *ENGINE_GRIDS]:
             with pytest.raises(ValueError, match=f"^{counter}: Optuna's .* depends on another|^space: is a grid"):
                 check(tuner(*pair), space)
         else:

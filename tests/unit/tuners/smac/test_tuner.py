@@ -1,81 +1,20 @@
-"""SMAC: the same proposals in every process, nothing on disk, whole rungs, exact conditions."""
+"""SMAC: whole rungs, exact conditions, ends of small spaces."""
 
-import os
-import random
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from blindtune.search_space import Space
 from blindtune.tuners.smac.config import SmacConfig
-from support.builders import ROOT, build_tuner, check, finished_trial, tuner
-from support.engines import marks_of
+from support.builders import build_tuner, check, finished_trial, tuner
+from support.engines import SPACE, marks_of, propose, score_of
 
 pytestmark = marks_of("smac")
 
-SPACE = {
-    "layers": {"type": "int", "low": 1, "high": 3},
-    "units": {"type": "int", "low": 8, "high": 64, "log": True, "repeat": "layers"},
-    "dropout": {"type": "bool"},
-    "dropout_rate": {"type": "float", "low": 0.1, "high": 0.5, "when": {"dropout": [True]}},
-    "learning_rate": {"type": "float", "low": 0.0001, "high": 0.1, "log": True},
-}
 
-#: Prints what a study of some algorithm proposes; a third of its trials has no score.
-PROGRAM = """
-import json, sys
-from support.builders import build_tuner, finished_trial, tuner
-from unit.tuners.smac.test_tuner import run
-print(json.dumps(run(sys.argv[1], 26)))
-"""
-
-
-def run(algorithm: str, count: int, **keys: Any) -> list[Any]:
+def run(algorithm: str, count: int, **keys: Any) -> list[list[Any]]:
     """Return the proposals of a study whose scores follow from the sets."""
-    config = SmacConfig.model_validate({"library": "smac", "algorithm": algorithm, **keys})
-    made = build_tuner(config, Space.model_validate(SPACE), count, 3)
-    found: list[Any] = []
-    while len(found) < count and (proposal := made.ask()) is not None:
-        values = proposal.hyperparameters
-        found.append([values, proposal.parent, proposal.epochs])
-        error = abs(np.log10(float(values["learning_rate"])) + 2) / 4 + int(values["layers"]) / 10
-        made.tell(finished_trial(None if len(found) % 3 == 0 else error, hyperparameters=values))
-    return found
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("algorithm", ["forest", "multi-fidelity"])
-def test_proposals_are_the_same_in_fresh_processes(algorithm: str, tmp_path: Path) -> None:
-    """Processes with other hashes of texts propose the same sets, also after the initial design; nothing is written."""
-    outputs = []
-    for seed in ("1", "2"):
-        folder, home = tmp_path / seed, tmp_path / f"home-{seed}"
-        folder.mkdir()
-        home.mkdir()
-        paths = os.pathsep.join([str(ROOT / "workflow" / "lib"), str(ROOT / "tests")])
-        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": paths, "HOME": str(home)}
-        ran = subprocess.run(
-            [sys.executable, "-c", PROGRAM, algorithm], env=environment, cwd=folder, capture_output=True, text=True,
-            check=False,
-        )  # fmt: skip
-        assert ran.returncode == 0, ran.stderr
-        assert ran.stderr == "", "SMAC's own warnings are kept out of the log"
-        outputs.append(ran.stdout)
-        assert [*folder.iterdir(), *home.iterdir()] == []
-    assert outputs[0] == outputs[1]
-
-
-def test_global_random_states_are_kept() -> None:
-    """The global states of Python and NumPy are after a search what they were before."""
-    before = random.getstate(), np.random.get_state()
-    run("forest", 8)
-    after = random.getstate(), np.random.get_state()
-    assert before[0] == after[0]
-    assert all(np.array_equal(one, other) for one, other in zip(before[1], after[1], strict=True))
+    return propose(tuner("smac", algorithm, **keys), count)
 
 
 def test_hyperband_fills_rungs_and_promotes_the_best() -> None:
@@ -94,16 +33,16 @@ def test_hyperband_fills_rungs_and_promotes_the_best() -> None:
 def test_batch_ends_with_its_rung(at_once: int) -> None:
     """A batch holds sets of one rung, and batches of any size give the same proposals."""
     expected = run("hyperband", 22)
-    made = build_tuner(tuner("smac", "hyperband"), Space.model_validate(SPACE), 22, 3)
+    made = build_tuner(tuner("smac", "hyperband"), SPACE, 22, 3)
     found: list[Any] = []
     while len(found) < 22:
         asked = made.ask_batch(min(at_once, 22 - len(found)))
         assert len({proposal.epochs for proposal in asked}) == 1
         for proposal in asked:
             values = proposal.hyperparameters
+            score = score_of(values, len(found))
             found.append([values, proposal.parent, proposal.epochs])
-            error = abs(np.log10(float(values["learning_rate"])) + 2) / 4 + int(values["layers"]) / 10
-            made.tell(finished_trial(None if len(found) % 3 == 0 else error, hyperparameters=values))
+            made.tell(finished_trial(score, hyperparameters=values))
     assert found == expected
 
 
@@ -119,7 +58,7 @@ def test_n_initial_decides_the_initial_design_for_any_budget() -> None:
 
 def test_worst_scores_do_not_stop_the_forest() -> None:
     """Trials without any score are told as the worst error, from which the forest can learn."""
-    made = build_tuner(tuner("smac", "forest"), Space.model_validate(SPACE), 12, 3)
+    made = build_tuner(tuner("smac", "forest"), SPACE, 12, 3)
     for _ in range(12):
         proposal = made.ask()
         assert proposal is not None
@@ -157,4 +96,4 @@ def test_min_epochs_above_the_training_is_refused() -> None:
     """The first rung must fit into a complete training."""
     config = SmacConfig(library="smac", algorithm="hyperband", min_epochs=10)
     with pytest.raises(ValueError, match=r"^min_epochs: 10 is above the 9 epochs"):
-        check(config, Space.model_validate(SPACE))
+        check(config, SPACE)

@@ -36,7 +36,9 @@ _TIME_MARGIN = 4
 #: MB of a process that estimates the Bayes error.
 _BAYES_MB = 400
 #: MB that the library of a tuner adds to the process that proposes.
-_LIBRARY_MB = {"keras-tuner": 700, "optuna": 200, "scikit-learn": 150, "smac": 300, "vizier": 200}
+_LIBRARY_MB = {
+    "keras-tuner": 700, "optuna": 200, "scikit-learn": 150, "smac": 300, "vizier": 200, "nni": 200, "ray-tune": 300,
+}  # fmt: skip
 _UNKNOWN_LIBRARY_MB = 300
 
 #: CPU seconds of an estimate of the Bayes error for each sample, and of each epoch of a training for each value of one.

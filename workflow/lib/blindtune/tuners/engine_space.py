@@ -4,10 +4,12 @@ Steps, choices and booleans are indices from 0, so an engine can neither miss a 
 Logarithmic whole numbers are continuous, as `IntDimension.to_continuous` says, so that all libraries draw alike.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from blindtune.core.files import canonical_json
 from blindtune.search_space import (
     AnyDimension,
     BoolDimension,
@@ -19,6 +21,9 @@ from blindtune.search_space import (
     Space,
     Value,
 )
+
+#: Sets of a grid, with repeated ones, that are gone through.
+_MAX_GRID_SIZE = 1_000_000
 
 #: A hyperparameter and the values of it with which another one is active.
 Condition = tuple[str, tuple[Value, ...]]
@@ -155,3 +160,45 @@ def _to_value(dimension: AnyDimension, number: float) -> Value:
             return min(max(number, dimension.lowest), dimension.highest)
     values = dimension.values() or []
     return values[round(min(max(number, 0), len(values) - 1))]
+
+
+def grid_size(space: Space) -> int:
+    """Return the number of sets of a grid in which every hyperparameter is active.
+
+    Args:
+        space: lists of values alone.
+    """
+    return math.prod(told.count for told in list_dimensions(space))
+
+
+def check_grid_size(space: Space, library: str) -> None:
+    """Refuse a grid that is too large to go through.
+
+    Args:
+        space: lists of values alone.
+        library: for the message.
+
+    Raises:
+        ValueError: the message has the number of sets.
+    """
+    if grid_size(space) > _MAX_GRID_SIZE:
+        raise ValueError(
+            f"space: is a grid of {grid_size(space):,} sets, of which {library} goes through at most "
+            f"{_MAX_GRID_SIZE:,}; take larger steps or another algorithm"
+        )
+
+
+def list_grid_sets(space: Space, points: Iterable[Mapping[str, float]]) -> Iterator[Hyperparameters]:
+    """Yield the sets of a grid, each once: points that differ in what is not active are one set.
+
+    Args:
+        space: the search space.
+        points: an engine's numbers, of all hyperparameters of several values.
+    """
+    seen: set[str] = set()
+    for point in points:
+        values = to_hyperparameters(space, point)
+        text = canonical_json(values)
+        if text not in seen:
+            seen.add(text)
+            yield values

@@ -4,11 +4,11 @@
 found out without importing anything, so that a plan can refuse a config in time.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from blindtune.core.errors import UserError
 
@@ -69,7 +69,36 @@ ENGINES = {
             ),
         ),
     ),
+    "nni": Engine(
+        modules=("nni", "hyperopt"),
+        packages=(
+            Package("nni", "2.10", "2.10.1", "2.10.1 and 3.0 do not install with the locked packages"),
+            Package("hyperopt", "0.3", "0.4", "the seeds of its draws were tried with 0.3 only"),
+        ),
+    ),
+    "ray-tune": Engine(
+        modules=("ray", "hyperopt", "pandas", "pyarrow", "fsspec", "requests"),
+        packages=(
+            Package("ray", "2.60", "2.61", "its samplers and schedulers are called without its controller"),
+            Package("hyperopt", "0.3", "0.4", "the seeds of its draws were tried with 0.3 only"),
+        ),
+    ),
 }
+
+
+def refuse_by_name(value: Any, reasons: Mapping[str, str]) -> Any:
+    """Return a value of a config unless it names a part of an engine that is not offered.
+
+    Args:
+        value: of the config, of any type.
+        reasons: why each part is not offered, by its name.
+
+    Raises:
+        ValueError: the message has the reason.
+    """
+    if isinstance(value, str) and value in reasons:
+        raise ValueError(f"{value} is not offered: {reasons[value]}")
+    return value
 
 
 def find_fault(library: str) -> str | None:

@@ -24,9 +24,17 @@ TUNERS = Registry(
             create="blindtune.tuners.keras_tuner.tuner:create",
             config="blindtune.tuners.keras_tuner.config:KerasTunerConfig",
         ),
+        "nni": Entry(
+            create="blindtune.tuners.nni.tuner:create",
+            config="blindtune.tuners.nni.config:NniConfig",
+        ),
         "optuna": Entry(
             create="blindtune.tuners.optuna.tuner:create",
             config="blindtune.tuners.optuna.config:OptunaConfig",
+        ),
+        "ray-tune": Entry(
+            create="blindtune.tuners.ray_tune.tuner:create",
+            config="blindtune.tuners.ray_tune.config:RayTuneConfig",
         ),
         "scikit-learn": Entry(
             create="blindtune.tuners.sklearn.tuner:create",

@@ -1,6 +1,5 @@
 """Config of Google Vizier (Song et al. 2022)."""
 
-import math
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -9,10 +8,7 @@ from blindtune.core.bounds import MAX_TRIALS
 from blindtune.core.budget import Budget
 from blindtune.search_space import Space
 from blindtune.tuners.base import Conditions, TunerConfig, check_grid
-from blindtune.tuners.engine_space import list_dimensions
-
-#: Sets of a grid, with repeated ones, that are gone through.
-_MAX_GRID_SIZE = 1_000_000
+from blindtune.tuners.engine_space import check_grid_size
 
 
 class VizierConfig(TunerConfig):
@@ -75,17 +71,4 @@ class VizierConfig(TunerConfig):
         if self.algorithm != "grid":
             return
         check_grid(space)
-        if grid_size(space) > _MAX_GRID_SIZE:
-            raise ValueError(
-                f"space: is a grid of {grid_size(space):,} sets, of which Vizier goes through at most "
-                f"{_MAX_GRID_SIZE:,}; take larger steps or another algorithm"
-            )
-
-
-def grid_size(space: Space) -> int:
-    """Return the number of sets of a grid in which every hyperparameter is active.
-
-    Args:
-        space: lists of values alone.
-    """
-    return math.prod(told.count for told in list_dimensions(space))
+        check_grid_size(space, "Vizier")

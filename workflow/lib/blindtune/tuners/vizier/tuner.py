@@ -2,18 +2,16 @@
 
 import warnings
 from collections import deque
-from itertools import islice
 from typing import Any
 
-from blindtune.core.files import canonical_json
 from blindtune.core.light_imports import leave_out
 from blindtune.core.random_state import keep_random_state
 from blindtune.records.trial import Trial
-from blindtune.search_space import Hyperparameters, Space
+from blindtune.search_space import Space
 from blindtune.tuners.base import FixedListTuner, Proposal, Tuner, TunerContext
-from blindtune.tuners.engine_space import list_dimensions, to_hyperparameters
+from blindtune.tuners.engine_space import grid_size, list_dimensions, list_grid_sets, to_hyperparameters
 from blindtune.tuners.parameter_counts import ParameterCounts
-from blindtune.tuners.vizier.config import VizierConfig, grid_size
+from blindtune.tuners.vizier.config import VizierConfig
 
 _ERROR, _N_PARAMETERS = "dev_error", "n_parameters"
 _DEFAULT_POPULATION = 50
@@ -34,7 +32,11 @@ def create(config: VizierConfig, context: TunerContext) -> Tuner:
         designer = _create_designer(config, space, context.seed)
     if config.proposals_need_scores:
         return LearningDesignerTuner(space, designer, config.objectives)
-    return GridDesignerTuner(space, designer) if config.algorithm == "grid" else DesignerTuner(space, designer)
+    if config.algorithm == "grid":
+        # Vizier's own begins again at its end, and repeats sets that differ in what is not active.
+        points = (_to_numbers(_suggest(designer)) for _ in range(grid_size(space)))
+        return FixedListTuner(list_grid_sets(space, points))
+    return DesignerTuner(space, designer)
 
 
 def _create_designer(config: VizierConfig, space: Space, seed: int) -> Any:
@@ -98,49 +100,25 @@ class DesignerTuner(Tuner):
         self._space = space
         self._designer = designer
 
-    def ask(self) -> Proposal | None:
+    def ask(self) -> Proposal:
         """Return the designer's next set."""
-        return Proposal(self._read(self._suggest()))
+        return Proposal(to_hyperparameters(self._space, _to_numbers(_suggest(self._designer))))
 
     def ask_batch(self, n: int) -> list[Proposal]:
         """Return the designer's next `n` sets."""
-        return list(islice(iter(self.ask, None), n))
-
-    def _suggest(self) -> Any:
-        """Return the designer's next suggestion: one at a time, since a larger batch would be other ones."""
-        with warnings.catch_warnings(), keep_random_state():
-            # It draws by a method that NumPy will not have for ever.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            return self._designer.suggest(1)[0]
-
-    def _read(self, suggestion: Any) -> Hyperparameters:
-        numbers = {name: float(value) for name, value in suggestion.parameters.as_dict().items()}
-        return to_hyperparameters(self._space, numbers)
+        return [self.ask() for _ in range(n)]
 
 
-class GridDesignerTuner(DesignerTuner):
-    """A grid, which ends: Vizier's own begins again, and repeats sets that differ in what is not active.
+def _suggest(designer: Any) -> Any:
+    """Return a designer's next suggestion: one at a time, since a larger batch would be other ones."""
+    with warnings.catch_warnings(), keep_random_state():
+        # It draws by a method that NumPy will not have for ever.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return designer.suggest(1)[0]
 
-    Args:
-        space: the search space.
-        designer: proposes.
-    """
 
-    def __init__(self, space: Space, designer: Any) -> None:
-        super().__init__(space, designer)
-        self._n_remaining = grid_size(space)
-        self._seen: set[str] = set()
-
-    def ask(self) -> Proposal | None:
-        """Return the next set that was not proposed before; None at the end of the grid."""
-        while self._n_remaining:
-            self._n_remaining -= 1
-            values = self._read(self._suggest())
-            text = canonical_json(values)
-            if text not in self._seen:
-                self._seen.add(text)
-                return Proposal(values)
-        return None
+def _to_numbers(suggestion: Any) -> dict[str, float]:
+    return {name: float(value) for name, value in suggestion.parameters.as_dict().items()}
 
 
 class LearningDesignerTuner(DesignerTuner):
@@ -161,10 +139,10 @@ class LearningDesignerTuner(DesignerTuner):
 
     def ask(self) -> Proposal:
         """Return the designer's next set."""
-        suggestion = self._suggest()
+        suggestion = _suggest(self._designer)
         self._n_asked += 1
         self._running.append(suggestion.to_trial(self._n_asked))
-        return Proposal(self._read(suggestion))
+        return Proposal(to_hyperparameters(self._space, _to_numbers(suggestion)))
 
     def ask_batch(self, n: int) -> list[Proposal]:
         """Return the designer's next set: the one after it may depend on its score."""

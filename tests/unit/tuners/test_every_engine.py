@@ -1,0 +1,63 @@
+"""Every optional engine: the same proposals in every process, nothing on disk, global random states as before."""
+
+import json
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from support.builders import tuner
+from support.engines import ENGINE_ALGORITHMS, marks_of, propose, run_fresh, with_marks
+
+#: By library: what a study proposes, with which keys, for how many trials. Those with lists alone have another space.
+RUNS: dict[str, list[tuple[str, dict[str, Any], int]]] = {
+    "smac": [("forest", {}, 26), ("multi-fidelity", {}, 26)],
+    "ray-tune": [
+        ("random", {}, 30),
+        ("hyperopt", {"n_initial": 5}, 30),
+        ("random", {"pruner": {"algorithm": "asha", "reduction_factor": 3, "brackets": 3}}, 20),
+    ],
+    "nni": [
+        ("random", {}, 30),
+        ("tpe", {"n_initial": 5}, 40),
+        ("anneal", {}, 40),
+        ("evolution", {"population_size": 6}, 60),
+        ("hyperband", {}, 44),
+    ],
+    "vizier": [("random", {}, 30), ("quasi-random", {}, 30), ("eagle", {}, 60), ("nsga2", {"population_size": 10}, 60)],
+}
+
+#: Prints what studies propose; a third of their trials has no score.
+PROGRAM = """
+import json, sys
+from support.builders import tuner
+from support.engines import propose
+runs = json.loads(sys.argv[2])
+print(json.dumps([propose(tuner(sys.argv[1], name, **keys), count) for name, keys, count in runs]))
+"""
+
+PAIRS = [(library, name) for library in ENGINE_ALGORITHMS for name in ENGINE_ALGORITHMS[library] if name != "grid"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", [pytest.param(name, marks=marks_of(name)) for name in RUNS])
+def test_proposals_are_the_same_in_fresh_processes(library: str, tmp_path: Any) -> None:
+    """Processes with other hashes of texts propose the same sets, and nothing is written or printed."""
+    found = json.loads(run_fresh(PROGRAM, tmp_path, library, json.dumps(RUNS[library])))
+    assert [len(sets) for sets in found] == [count for _, _, count in RUNS[library]]
+
+
+def test_all_engines_are_run_in_fresh_processes() -> None:
+    """Each engine has a study here."""
+    assert set(RUNS) == set(ENGINE_ALGORITHMS)
+
+
+@pytest.mark.parametrize("pair", with_marks(PAIRS))
+def test_global_random_states_are_kept(pair: tuple[str, str]) -> None:
+    """The global states of Python and NumPy are after a search what they were before."""
+    before = random.getstate(), np.random.get_state()
+    propose(tuner(*pair), 8)
+    after = random.getstate(), np.random.get_state()
+    assert before[0] == after[0]
+    assert all(np.array_equal(one, other) for one, other in zip(before[1], after[1], strict=True))
