@@ -53,3 +53,12 @@ def test_killed_job_is_repeated(tmp_path: Path) -> None:
     assert (tmp_path / "flag").exists()
     assert ended.stdout.count("Trying to restart") == 1
     assert records(killed / "results" / "again") == records(tmp_path / "undisturbed" / "results" / "again")
+
+
+def test_refused_job_is_named(tmp_path: Path) -> None:
+    """A cluster that starts no job leaves a message that says which one, and what to look at."""
+    options = ("--executor", "cluster-generic", "--cluster-generic-submit-cmd", "false", "--jobs", "1")
+    ended = snakemake(tmp_path, NEAR, *options, "--until", "prepare", cores=1)
+    assert ended.returncode == 1
+    log = Path("results") / "again" / "logs" / "prepare" / "toy"
+    assert f"1 of the failed jobs were never started, such as {log}." in ended.stdout

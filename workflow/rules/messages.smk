@@ -8,7 +8,7 @@ from pathlib import Path
 
 from snakemake.jobs import Reason
 
-from blindtune.core.retries import read_user_error
+from blindtune.core.retries import explain_unstarted, read_user_error
 from blindtune.core.short_lists import shorten_lists
 
 # Once in each process, however often workflows are read in it.
@@ -21,6 +21,9 @@ def explain_failures(jobs):
     # On a cluster nothing of a job is in this terminal: what the user has to fix, and where the rest is.
     found = {read_user_error(Path(log)) for job in jobs for log in job.log} - {None}
     lines = [f"blindtune: {message}" for message in sorted(found)]
+    failed = [job for some in workflow.scheduler.failed for job in (some.jobs if some.is_group() else [some])]
+    unstarted = explain_unstarted(Path(log) for job in failed for log in job.log)
+    lines += [f"blindtune: {unstarted}"] if unstarted else []
     folder = Path(".snakemake/slurm_logs")
     kept = f", and what the cluster kept of it in {folder}/<rule or group>/<wildcards>" if folder.exists() else ""
     lines.append(f"A job failed. Its log is in {PLACES.root}/logs/<rule>{kept}.")

@@ -10,7 +10,7 @@ import pytest
 
 from blindtune.core.errors import ClaimedError, LostClaimError, RepeatedDecodeError, TransientError, UserError
 from blindtune.core.job_log import run_job
-from blindtune.core.retries import has_user_error, read_user_error
+from blindtune.core.retries import explain_unstarted, has_user_error, read_user_error
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,17 @@ def test_last_word_ends_with_the_status_of_the_error() -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == 65
     assert ended.stderr == "\nblindtune: rows.csv: is empty.\n\n"
+
+
+def test_jobs_that_a_cluster_never_started_are_named(tmp_path: Path) -> None:
+    started, other = tmp_path / "knn" / "42.log", tmp_path / "knn" / "43.log"
+    started.parent.mkdir()
+    started.write_text("a line\n", encoding="utf-8")
+    assert explain_unstarted([started]) is None
+    message = explain_unstarted([other, started])
+    assert message is not None
+    assert "1 of the failed jobs were never started" in message
+    assert str(tmp_path / "knn" / "43") in message
+    assert "mem_mb" in message
+    other.touch()
+    assert explain_unstarted([other, started]) == message

@@ -6,6 +6,7 @@ pass the exit status on. A `TransientError`, such as the claim of another proces
 """
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -72,3 +73,23 @@ def read_user_error(log: Path) -> str | None:
         return marker.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return None
+
+
+def explain_unstarted(logs: Iterable[Path]) -> str | None:
+    """Return what to do if a cluster ran none of the attempts of some failed jobs.
+
+    Args:
+        logs: the log file of each failed job. A job writes into it as soon as it starts; one that was not started has
+            none, or an empty one.
+
+    Returns:
+        A sentence; None if every job was started.
+    """
+    missing = sorted(str(log.with_suffix("")) for log in logs if not (log.exists() and log.stat().st_size))
+    if not missing:
+        return None
+    return (
+        f"{len(missing)} of the failed jobs were never started, such as {missing[0]}. If the cluster refused them, "
+        "they or the group of jobs in which they run ask for more than a node has: set mem_mb below `resources` of the "
+        "profile to the memory of a node in MB, or grouped to 1."
+    )
