@@ -1,6 +1,6 @@
 """Whole recordings of eval."""
 
-from blindtune.datasets.corpus.recordings import WrittenStretch, WholeRecording
+from blindtune.datasets.corpus.recordings import WholeRecording, WrittenStretch
 
 
 def test_windows_cover_each_stretch() -> None:
