@@ -138,6 +138,7 @@ BASE: dict[str, Any] = {
             "event_labels": {"seizure": ["fit"], "non_epileptic": ["faint"], "other": ["yawn"]},
         },
         "tissues": {
+            "stain_normalization": {"method": "macenko"},
             "source": "slides",
             "stand_in": True,
             "simulate": {"patients": {"train": 2, "dev": 2, "eval": 2}},
@@ -200,6 +201,11 @@ BASE: dict[str, Any] = {
 #: Where any other value of the type would not be valid.
 OTHERS: dict[str, Any] = {
     "Config.name": "other",
+    "StainNormalizationConfig.target": {
+        "haematoxylin": [0.6, 0.7, 0.3],
+        "eosin": [0.1, 0.9, 0.2],
+        "maxima": [1.5, 1.2],
+    },
     "Config.ledger": "group/ledger",
     "Config.allow_repeated_decode": ["drawing/near"],
     "Comparison.dataset": "set_09",

@@ -1,6 +1,6 @@
 """Whole recordings of eval."""
 
-from blindtune.datasets.corpus.recordings import Stretch, WholeRecording
+from blindtune.datasets.corpus.recordings import WholeRecording, WrittenStretch
 
 
 def test_windows_cover_each_stretch() -> None:
@@ -12,9 +12,9 @@ def test_windows_cover_each_stretch() -> None:
         label=1,
         end=30.0,
         stretches=[
-            Stretch(first=0, samples=45, start=0.0),
-            Stretch(first=45, samples=19, start=8.0),
-            Stretch(first=64, samples=20, start=28.0),
+            WrittenStretch(first=0, samples=45, start=0.0),
+            WrittenStretch(first=45, samples=19, start=8.0),
+            WrittenStretch(first=64, samples=20, start=28.0),
         ],
         events=[],
         sha256="0",

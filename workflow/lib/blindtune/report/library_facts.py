@@ -1,7 +1,8 @@
 """Facts about the libraries that no record of a study can show, with their sources.
 
-Versions: Keras Tuner 1.4.8, Optuna 5.0.0, scikit-learn 1.9.1, SciKeras 0.13.0, skorch 1.4.0. "Guide" is Fairbanks, A
-Guide to Hyperparameter Tuning Libraries (2024). Other facts were found by trying these versions for this project.
+Versions: Keras Tuner 1.4.8, Optuna 5.0.0, scikit-learn 1.9.1, SciKeras 0.13.0, skorch 1.4.0; of the optional engines
+SMAC 2.4.1, Google Vizier 0.1.24, Ray 2.60.0 with HyperOpt 0.3.0, NNI 2.10. "Guide" is Fairbanks, A Guide to
+Hyperparameter Tuning Libraries (2024). Other facts were found by trying these versions for this project.
 """
 
 from dataclasses import dataclass
@@ -38,6 +39,12 @@ FACTS = [
             "errors: on a space with many invalid configurations it spent 80% of its trials on them.",
             "scikit-learn": "A failed fit ranks last and the search continues; but if every score is NaN it still "
             "returns a best configuration.",
+            "smac": "A crashed trial, or one whose error is not a number, ends the search at its next suggestion: the "
+            "forest refuses its cost.",
+            "vizier": "Eagle takes Vizier's mark for a failed trial; NSGA2 ends with an error at it.",
+            "ray-tune": "HyperOpt takes errors that are infinite or not a number, and continues.",
+            "nni": "TPE takes errors that are infinite or not a number, and continues; it forgets a failed trial. "
+            "Curve fitting logs an error at every epoch, and ends no training.",
         },
     ),
     LibraryFact(
@@ -83,6 +90,10 @@ FACTS = [
             "optuna": "Any function that returns a number.",
             "scikit-learn": "Keras through SciKeras, which its author no longer maintains and which needs a fix with "
             "today's scikit-learn, or PyTorch through skorch.",
+            "smac": "Any function that returns a number.",
+            "vizier": "Any function that returns a number.",
+            "ray-tune": "Any function that returns a number.",
+            "nni": "Any program that reports a number.",
         },
     ),
 ]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 RECORDINGS = "recordings.json"
 
 
-class Stretch(BaseModel):
+class WrittenStretch(BaseModel):
     """A part of a recording without a gap."""
 
     model_config = ConfigDict(extra="forbid")
@@ -44,7 +44,7 @@ class WholeRecording(BaseModel):
     step: int = Field(gt=0, description="samples from one window to the next")
     label: int = Field(ge=0, description="the class of the events")
     end: float = Field(gt=0, allow_inf_nan=False, description="its end in seconds from its start, gaps included")
-    stretches: list[Stretch] = Field(min_length=1)
+    stretches: list[WrittenStretch] = Field(min_length=1)
     events: list[tuple[float, float]] = Field(description="start and stop of each event in seconds, in order")
     sha256: str = Field(description="of the file of the array, (n_samples, n_channels)")
 

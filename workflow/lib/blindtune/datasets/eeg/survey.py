@@ -189,7 +189,7 @@ class OpenRecording(OpenRawFile):
         found, total = [], 0
         for stretch in self._stretches:
             samples = int(stretch.seconds * config.sfreq + 1e-6)
-            found.append(recordings.Stretch(first=total, samples=samples, start=stretch.start))
+            found.append(recordings.WrittenStretch(first=total, samples=samples, start=stretch.start))
             total += samples
         try:
             write_atomically(path, partial(self._write_stretches, found, total))
@@ -206,7 +206,7 @@ class OpenRecording(OpenRawFile):
             sha256=digest_file(path),
         )
 
-    def _write_stretches(self, found: list[recordings.Stretch], total: int, path: Path) -> None:
+    def _write_stretches(self, found: list[recordings.WrittenStretch], total: int, path: Path) -> None:
         """Write the channels of all stretches, part by part of a recording that is not in memory."""
         head = {"descr": "<f4", "fortran_order": False, "shape": (total, len(self._derivation.names))}
         # Not through a memory map, which ends the process if the disk is full.

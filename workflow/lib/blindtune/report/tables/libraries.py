@@ -7,6 +7,7 @@ from blindtune.report.records import ReportRecords
 from blindtune.report.table import ReportTable, Row, join_paths, text_column
 from blindtune.report.tables.tuner_ranks import label_data
 from blindtune.report.verdict import render_verdicts
+from blindtune.tuners.engines import ENGINES
 
 
 def build(records: ReportRecords) -> ReportTable:
@@ -31,6 +32,11 @@ def build(records: ReportRecords) -> ReportTable:
         "Not measured: how easy a library is to install and to learn, its documentation, its plots, and how it scales "
         "over several machines.",
     ]
+    if any(name in ENGINES for name in names):
+        notes.append(
+            "What is stated of the optional engines was checked with SMAC 2.4.1, Google Vizier 0.1.24, Ray 2.60.0 with "
+            "HyperOpt 0.3.0, and NNI 2.10, which is no longer maintained. Where nothing is stated, nothing was tried."
+        )
     if has_other_metric(records):
         notes.append(f"By what each comparison minimised, in the place of the error: {list_metrics(records.datasets)}.")
     return ReportTable("libraries", "Which library to use when: what was measured", rows, columns, notes)
