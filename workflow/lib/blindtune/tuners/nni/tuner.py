@@ -60,7 +60,7 @@ def _create_tuner(config: NniConfig, context: TunerContext) -> Tuner:
         case "evolution":
             return NniTuner(space, _create_evolution_tuner(config.population_size or _DEFAULT_POPULATION, seed), seed)
         case "hyperband":
-            return HyperbandTuner(space, config.eta or _DEFAULT_ETA, context.epochs, seed)
+            return BracketTuner(space, config.eta or _DEFAULT_ETA, context.epochs, seed)
 
 
 def build_search_space(space: Space) -> dict[str, Any]:
@@ -178,7 +178,7 @@ class NniTuner(Tuner):
         self._n_told += 1
 
 
-class HyperbandTuner(Tuner):
+class BracketTuner(Tuner):
     """The brackets of NNI's Hyperband advisor, one after the other; the advisor itself needs NNI's manager.
 
     Args:
