@@ -321,7 +321,12 @@ ESTIMATORS = ("compare", 5)
 ELSEWHERE = {"Tuned.model", "TunerOverrides.model"}
 #: So have the keys of optional engines, whose plans are refused where they are not installed:
 #: tests/unit/tuners/test_engines.py.
-ELSEWHERE |= {f"{config.__name__}.{key}" for config in ENGINE_CONFIGS for key in config.model_fields}
+ELSEWHERE |= {
+    f"{model.__name__}.{key}"
+    for config in ENGINE_CONFIGS
+    for model in collect_models(config)
+    for key in model.model_fields
+}
 
 #: Keys on which no plan depends: the verbosity of the log, how long a job waits for another run, in which image it runs
 #: if it is told to run in one, and who may write.

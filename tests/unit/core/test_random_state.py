@@ -9,7 +9,7 @@ from blindtune.core.random_state import OwnRandomState
 
 def draw() -> tuple[float, float]:
     """Draw from both global states."""
-    return random.random(), float(np.random.random())
+    return random.random(), float(np.random.random())  # noqa: S311  no secret follows from it
 
 
 def test_own_states_follow_from_the_seed_and_go_on() -> None:

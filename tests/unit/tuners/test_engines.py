@@ -132,6 +132,30 @@ def test_key_of_an_engine_is_part_of_the_protocol(install: Callable[..., None], 
     assert protocols[0] != protocols[1]
 
 
+@pytest.mark.parametrize(
+    ("library", "pruner", "key", "value"),
+    [
+        ("ray-tune", "asha", "grace_period", 2),
+        ("ray-tune", "asha", "reduction_factor", 3),
+        ("ray-tune", "asha", "brackets", 2),
+        ("ray-tune", "median", "grace_period", 2),
+        ("ray-tune", "median", "min_samples_required", 5),
+        ("nni", "median", "start_step", 2),
+    ],
+)
+def test_key_of_a_pruner_is_part_of_the_protocol(
+    install: Callable[..., None], library: str, pruner: str, key: str, value: int
+) -> None:
+    """Another value of a key of an engine's pruner makes another study."""
+    install()
+    whole, protocols = study(), []
+    for more in ({}, {key: value}):
+        config = tuner(library, "random", pruner={"algorithm": pruner, **more})
+        settings = whole.settings.model_copy(update={"tuner": config})
+        protocols.append(build_protocol(whole.model_copy(update={"settings": settings}), "", {}, {}, ""))
+    assert protocols[0] != protocols[1]
+
+
 def test_nothing_is_imported_to_look_for_an_engine() -> None:
     """A config with an engine is read and checked without an import of the engine."""
     names = {module for engine in engines.ENGINES.values() for module in engine.modules}
