@@ -67,6 +67,8 @@ def test_memory_is_that_of_one_node(tmp_path: Path) -> None:
             {},
             "keras-tuner's grid proposes one",
         ),
+        (tuned({"library": "smac", "algorithm": "forest"}), {}, "smac's forest proposes one"),
+        (tuned({"library": "vizier", "algorithm": "eagle"}), {}, "vizier's eagle proposes one"),
         ({"kind": "knn", "n_neighbors": [1, 3]}, {}, "is for tuners"),
         ({"kind": "manual", "model": "mlp_m1"}, {}, "is for tuners"),
         (tuned({"library": "optuna", "algorithm": "random"}), {"shards": {"it": 2}}, "trained by its shards"),

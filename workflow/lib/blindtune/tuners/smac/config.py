@@ -89,6 +89,11 @@ class SmacConfig(TunerConfig):
         """Whether a proposal depends on scores: all but random draws."""
         return self.algorithm != "random"
 
+    @property
+    def proposes_one_at_a_time(self) -> bool:
+        """Whether it needs each score before the next proposal; those that promote trials give a rung."""
+        return self.algorithm == "forest"
+
     def check(self, space: Space, budget: Budget, epochs: int) -> None:
         """Refuse searched epochs, and too few, where the algorithm allocates them."""
         if self.promotes_trials:

@@ -66,6 +66,11 @@ class VizierConfig(TunerConfig):
         """Whether a proposal depends on scores: with Eagle and NSGA2."""
         return self.algorithm in ("eagle", "nsga2")
 
+    @property
+    def proposes_one_at_a_time(self) -> bool:
+        """Whether it needs each score before the next proposal."""
+        return self.proposals_need_scores
+
     def check(self, space: Space, budget: Budget, epochs: int) -> None:
         """Refuse grids without lists of values, and those that are too large."""
         if self.algorithm != "grid":
