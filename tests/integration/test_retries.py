@@ -61,4 +61,4 @@ def test_refused_job_is_named(tmp_path: Path) -> None:
     ended = snakemake(tmp_path, NEAR, *options, "--until", "prepare", cores=1)
     assert ended.returncode == 1
     log = Path("results") / "again" / "logs" / "prepare" / "toy"
-    assert f"1 of the failed jobs were never started, such as {log}." in ended.stdout
+    assert f"Failed jobs that wrote nothing: 1, such as {log}." in ended.stdout

@@ -21,8 +21,8 @@ def explain_failures(jobs):
     # On a cluster nothing of a job is in this terminal: what the user has to fix, and where the rest is.
     found = {read_user_error(Path(log)) for job in jobs for log in job.log} - {None}
     lines = [f"blindtune: {message}" for message in sorted(found)]
-    failed = [job for some in workflow.scheduler.failed for job in (some.jobs if some.is_group() else [some])]
-    unstarted = explain_unstarted(Path(log) for job in failed for log in job.log)
+    failed = [some.jobs if some.is_group() else [some] for some in workflow.scheduler.failed]
+    unstarted = explain_unstarted([Path(log) for job in group for log in job.log] for group in failed)
     lines += [f"blindtune: {unstarted}"] if unstarted else []
     folder = Path(".snakemake/slurm_logs")
     kept = f", and what the cluster kept of it in {folder}/<rule or group>/<wildcards>" if folder.exists() else ""

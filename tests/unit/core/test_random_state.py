@@ -13,7 +13,7 @@ def draw() -> tuple[float, float]:
 
 
 def test_own_states_follow_from_the_seed_and_go_on() -> None:
-    """Blocks of one seed draw one sequence, whatever the global states are, which are as before at the end."""
+    """Blocks of one seed draw one sequence for any global states, which are as before at the end."""
     sequences = []
     for seed in (1, 1, 2):
         random.seed(9)

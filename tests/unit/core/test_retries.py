@@ -76,14 +76,14 @@ def test_last_word_ends_with_the_status_of_the_error() -> None:
 
 
 def test_jobs_that_a_cluster_never_started_are_named(tmp_path: Path) -> None:
-    started, other = tmp_path / "knn" / "42.log", tmp_path / "knn" / "43.log"
+    """A job, or a group, is named if none of its logs has a line; one job of a group may wait for another in vain."""
+    started, other, third = (tmp_path / "knn" / f"{seed}.log" for seed in (42, 43, 44))
     started.parent.mkdir()
     started.write_text("a line\n", encoding="utf-8")
-    assert explain_unstarted([started]) is None
-    message = explain_unstarted([other, started])
+    assert explain_unstarted([[started], [started, other], []]) is None
+    message = explain_unstarted([[third, other], [started]])
     assert message is not None
-    assert "1 of the failed jobs were never started" in message
-    assert str(tmp_path / "knn" / "43") in message
+    assert f"wrote nothing: 1, such as {tmp_path / 'knn' / '43'}." in message
     assert "mem_mb" in message
     other.touch()
-    assert explain_unstarted([other, started]) == message
+    assert explain_unstarted([[third, other], [started]]) == message

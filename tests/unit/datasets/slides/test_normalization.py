@@ -125,3 +125,11 @@ def test_config_refuses_an_impossible_target(target: dict[str, list[float]], mes
     """A target that lacks a stain, is negative or too large, or has one stain twice, is refused."""
     with pytest.raises(ValidationError, match=message):
         StainNormalizationConfig.model_validate({"method": "macenko", "target": target})
+
+
+def test_colours_far_from_those_of_a_slide_stay_finite() -> None:
+    """Tissue of one colour has no deviation, so any other colour is moved very far."""
+    transform = estimate_transform(np.full((3000, 3), (180, 90, 150), np.uint8), REINHARD)
+    with np.errstate(over="raise", invalid="raise"):
+        changed = transform.apply(np.full((2, 2, 3), (255, 0, 0), np.uint8))
+    assert changed.shape == (2, 2, 3)

@@ -45,7 +45,7 @@ def test_asha_ends_trials_at_its_rungs() -> None:
 
 
 def test_brackets_of_asha_follow_from_the_seed() -> None:
-    """Trials get a bracket at random, the same in every run with a seed, whatever the global state is."""
+    """Trials get a bracket at random, the same in every run with a seed, for any global state."""
     pruner = {"algorithm": "asha", "reduction_factor": 3, "brackets": 3}
     before = np.random.get_state()[1].tolist(), random.getstate()
     first = train(pruner, ERRORS)

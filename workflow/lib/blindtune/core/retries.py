@@ -6,7 +6,7 @@ pass the exit status on. A `TransientError`, such as the claim of another proces
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -75,21 +75,25 @@ def read_user_error(log: Path) -> str | None:
         return None
 
 
-def explain_unstarted(logs: Iterable[Path]) -> str | None:
+def explain_unstarted(jobs: Iterable[Sequence[Path]]) -> str | None:
     """Return what to do if a cluster ran none of the attempts of some failed jobs.
 
     Args:
-        logs: the log file of each failed job. A job writes into it as soon as it starts; one that was not started has
-            none, or an empty one.
+        jobs: the log files of each failed job of the cluster: one, or one for each of a group. What was started writes
+            into its log at once; else there is none, or an empty one.
 
     Returns:
-        A sentence; None if every job was started.
+        A sentence; None if something of every job was started.
     """
-    missing = sorted(str(log.with_suffix("")) for log in logs if not (log.exists() and log.stat().st_size))
+    missing = sorted(str(min(logs).with_suffix("")) for logs in jobs if logs and not any(map(_has_content, logs)))
     if not missing:
         return None
     return (
-        f"{len(missing)} of the failed jobs were never started, such as {missing[0]}. If the cluster refused them, "
-        "they or the group of jobs in which they run ask for more than a node has: set mem_mb below `resources` of the "
-        "profile to the memory of a node in MB, or grouped to 1."
+        f"Failed jobs that wrote nothing: {len(missing)}, such as {missing[0]}. If the cluster refused such a job, then "
+        "it, or its group of jobs, asks for more than a node has: set mem_mb below `resources` of the profile to the "
+        "memory of a node in MB, or grouped to 1."
     )
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0

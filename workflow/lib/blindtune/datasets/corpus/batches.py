@@ -15,7 +15,7 @@ _BITS = 64
 def divide_files(files: Sequence[str], is_small: Callable[[Sequence[str]], bool]) -> dict[int, list[str]]:
     """Return the files of each group, by the number of the group.
 
-    The number says which digests belong to the group, whatever files there are: 0 is all, 1 and 2 are the halves of 0,
+    Which digests belong to a group follows from its number alone: 0 is all, 1 and 2 are the halves of 0,
     3 and 4 those of 1, and 2n + 1 and 2n + 2 those of n.
 
     Args:

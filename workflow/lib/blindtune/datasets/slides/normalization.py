@@ -28,6 +28,8 @@ _MAX_STAIN = 99.0
 MIN_PIXELS = 2000
 #: Smallest deviation of a channel of l, alpha, beta that is no noise of 8 bits.
 _MIN_DEVIATION = 1e-3
+#: Digits of a transform after the point. The last ones of its computation differ between machines.
+_DIGITS = 6
 
 #: Optical density by brightness.
 _DENSITY = -np.log((np.arange(256) + 1) / _LIGHT).astype(np.float32)
@@ -40,7 +42,7 @@ _DARK = np.float32(1)
 
 
 class StainError(Exception):
-    """The stains of a slide cannot be estimated; the message says why."""
+    """The stains of a slide cannot be estimated; the message has the reason."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ class StainTransform:
         else:
             cones = np.log(np.maximum(_mix(_TO_LMS, planes.astype(np.float32)), _DARK))
             moved = _mix(self.matrix, cones) + self.shift.astype(np.float32)[:, None, None]
-            changed = _mix(_FROM_LMS, np.exp(moved))
+            # Far above the brightest pixel, so that no exponential is infinite.
+            changed = _mix(_FROM_LMS, np.exp(np.minimum(moved, 20)))
             # Glass has no stain.
             changed = np.where(planes.min(axis=0) >= MIN_WHITE, planes, changed)
         return np.ascontiguousarray(changed.round().clip(0, 255).astype(np.uint8).transpose(1, 2, 0))
@@ -99,7 +102,7 @@ def estimate_transform(pixels: NDArray[np.uint8], config: StainNormalizationConf
     scale = np.diag(np.array(target["maxima"]) / own["maxima"])
     unmix = np.linalg.pinv(np.stack([own["haematoxylin"], own["eosin"]], axis=1))
     matrix = np.stack([target["haematoxylin"], target["eosin"]], axis=1) @ scale @ unmix
-    return StainTransform("macenko", matrix, np.zeros(3))
+    return StainTransform("macenko", matrix.round(_DIGITS), np.zeros(3))
 
 
 def measure_stains(pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
@@ -157,9 +160,8 @@ def _match_moments(own: Mapping[str, Any], target: Mapping[str, Any]) -> StainTr
     """Return the transform of cones, rather than of l, alpha and beta, that gives some tissue other moments."""
     scale = np.array(target["deviation"]) / np.maximum(own["deviation"], _MIN_DEVIATION)
     back = np.linalg.inv(_TO_LAB)
-    return StainTransform(
-        "reinhard", back @ np.diag(scale) @ _TO_LAB, back @ (np.array(target["mean"]) - scale * own["mean"])
-    )
+    matrix, shift = back @ np.diag(scale) @ _TO_LAB, back @ (np.array(target["mean"]) - scale * own["mean"])
+    return StainTransform("reinhard", matrix.round(_DIGITS), shift.round(_DIGITS))
 
 
 def _check_count(n_pixels: int) -> None:

@@ -514,11 +514,12 @@ def _find_tangle(ring: NDArray[np.float64]) -> str | None:
         one, other = tree.query(boxes[first : first + _LINES_AT_ONCE])
         one, other = (numbers[other > one + first] for numbers in (one + first, other))
         n_pairs += len(one)
+        # Before they are compared, which takes memory for each pair.
+        if n_pairs > MAX_LINE_PAIRS:
+            return f"more than {MAX_LINE_PAIRS:,} pairs of its lines are close to each other"
         n_crossings += int(np.count_nonzero(_cross(lines[one], lines[other])))
         if n_crossings > MAX_CROSSINGS:
             return f"it crosses itself more than {MAX_CROSSINGS:,} times"
-        if n_pairs > MAX_LINE_PAIRS:
-            return f"more than {MAX_LINE_PAIRS:,} pairs of its lines are close to each other"
     return None
 
 

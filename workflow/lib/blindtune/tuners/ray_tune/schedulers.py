@@ -51,11 +51,13 @@ class SchedulerRule(StoppingRule):
             self._scheduler.on_trial_add(self._controller, self._running)
 
     def is_bad(self, epoch: int, dev_error: float) -> bool:
-        """Return whether the scheduler stops the trial. It stops all at the last epoch, which is no pruning."""
+        """Return whether the scheduler stops the trial."""
         self._running.last_epoch = epoch
+        if epoch >= self._max_epochs:
+            # Ray tells a scheduler the last result of a trial once, as its end.
+            return False
         result = {_EPOCH: epoch, _ERROR: dev_error}
-        stops = self._scheduler.on_trial_result(self._controller, self._running, result) == "STOP"
-        return bool(stops and epoch < self._max_epochs)
+        return bool(self._scheduler.on_trial_result(self._controller, self._running, result) == "STOP")
 
     def end(self, trial: Trial) -> None:
         """Pass the end of the trial; one without a score has the worst at its last epoch, a pruned one its own."""
