@@ -90,8 +90,8 @@ def explain_unstarted(jobs: Iterable[Sequence[Path]]) -> str | None:
         return None
     return (
         f"Failed jobs that wrote nothing: {len(missing)}, such as {missing[0]}. If the cluster refused such a job, "
-        "then it or its group of jobs asks for more than a node has: set mem_mb below `resources` of the profile to the "
-        "memory of a node in MB, or grouped to 1."
+        "then it or its group asks for more than a node has: set mem_mb below `resources` of the profile to the memory of "
+        "a node in MB, or grouped to 1."
     )
 
 
