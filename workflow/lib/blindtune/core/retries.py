@@ -89,9 +89,9 @@ def explain_unstarted(jobs: Iterable[Sequence[Path]]) -> str | None:
     if not missing:
         return None
     return (
-        f"Failed jobs that wrote nothing: {len(missing)}, such as {missing[0]}. If the cluster refused such a job, "
-        "then it or its group asks for more than a node has: set mem_mb below `resources` of the profile to the memory of "
-        "a node in MB, or grouped to 1."
+        f"Failed jobs that wrote nothing: {len(missing)}, such as {missing[0]}. "
+        "If the cluster refused such a job, then it or its group asks for more than a node has: "
+        "set mem_mb below `resources` of the profile to the memory of a node in MB, or grouped to 1."
     )
 
 
