@@ -22,7 +22,7 @@ from blindtune.datasets.registry import create_corpus
 from blindtune.decoding.decode import decode_to_files
 from blindtune.decoding.ledger import Ledger
 from blindtune.metrics.events import count_events
-from blindtune.records.decode_result import check_result, parse_decode_result
+from blindtune.records.decode_result import check_result, is_same_answer, parse_decode_result
 from blindtune.study.run import run_study
 from blindtune.views.config import FeaturesView
 from support.builders import study
@@ -135,6 +135,26 @@ def test_a_model_that_was_decoded_is_not_asked_for_event_scores(
         (place / name).write_text(json.dumps(content), encoding="utf-8")
     assert decode(place)[0] == first
     assert "without event-based scores, which were asked for after its decode" in capsys.readouterr().out
+
+
+def test_event_scores_belong_to_their_recordings(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A result names the recordings that it counted; of other recordings it is the same model, and the log says so."""
+    result, predictions = decode(place)
+    seal, manifest = (read_json(place / name) for name in ("sealed/seal.json", "data/manifest.json"))
+    assert result.recordings_sha256 == seal["recordings_sha256"] and result.events is not None
+    events = [result.events[0].model_copy(update={"events": 99}), *result.events[1:]]
+    other = result.model_copy(update={"events": events})
+    assert not is_same_answer(result, other)
+    assert is_same_answer(result, other.model_copy(update={"recordings_sha256": "other"}))
+    assert is_same_answer(result, other.model_copy(update={"recordings_sha256": None, "events": None}))
+    with pytest.raises(UserError, match="contradicts the answers: 'recordings_sha256' is None"):
+        check_result(result.model_copy(update={"recordings_sha256": None}), predictions, "a", "b", "c")
+    manifest["eval_recordings"]["sha256"] = seal["recordings_sha256"] = "other"
+    del manifest["manifest_sha256"]
+    (place / "sealed/seal.json").write_text(json.dumps(seal), encoding="utf-8")
+    (place / "data/manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert decode(place)[0] == result
+    assert "its event-based scores are of other recordings" in capsys.readouterr().out
 
 
 def test_results_with_other_event_scores_are_refused(place: Path) -> None:
