@@ -1,9 +1,12 @@
 """Event-based scores of whole recordings: sealed with eval, computed in the one decode, verified by every reader."""
 
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -21,6 +24,8 @@ from blindtune.datasets.prepared import open_prepared, open_split, prepare
 from blindtune.datasets.registry import create_corpus
 from blindtune.decoding.decode import decode_to_files
 from blindtune.decoding.ledger import Ledger
+from blindtune.decoding.recordings import answer_recordings, check_recordings
+from blindtune.decoding.sealed_split import read_seal
 from blindtune.metrics.events import count_events
 from blindtune.records.decode_result import check_result, is_same_answer, parse_decode_result
 from blindtune.study.run import run_study
@@ -188,5 +193,30 @@ def test_changed_recordings_stop_before_the_decode_begins(place: Path, change: s
         del content["recordings_sha256"]
         (sealed / "seal.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(UserError, match=r"not what was sealed with eval|seals other recordings than the manifest"):
+        decode(place)
+    assert Ledger(place / "ledger").entries() == []
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_recordings_that_change_after_they_were_verified_are_refused(place: Path, is_old: bool) -> None:
+    """A recording that is not as it was verified is never answered."""
+    seal = read_seal(place / "sealed" / "seal.json")
+    arrays = [seal.folder / one["array"] for one in read_json(seal.folder / "eval/recordings.json")["recordings"]]
+    if is_old:
+        for path in arrays:
+            os.utime(path, (1e9, 1e9))
+    check_recordings(read_json(place / "data" / "manifest.json"), seal)
+    model = SimpleNamespace(predict=lambda x: np.zeros(len(x), np.int64))
+    before = answer_recordings(cast("Any", model), seal)
+    assert len(before["event_windows"]) == 35 * len(arrays)
+    np.save(arrays[-1], np.load(arrays[-1]) * 2)
+    with pytest.raises(UserError, match="not what was sealed with eval"):
+        answer_recordings(cast("Any", model), seal)
+
+
+def test_a_missing_library_stops_before_the_decode_begins(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without timescoring, nothing is recorded in the ledger."""
+    monkeypatch.setitem(sys.modules, "timescoring.annotations", None)
+    with pytest.raises(UserError, match="Run `make environment`"):
         decode(place)
     assert Ledger(place / "ledger").entries() == []
