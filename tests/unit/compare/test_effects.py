@@ -28,7 +28,13 @@ def test_keys_of_datasets_that_change_no_data_exist() -> None:
 
 @pytest.mark.parametrize(
     ("key", "effect"),
-    [("sizes.train", "data"), ("published", "report only"), ("files_per_job", "no record"), ("leaks", "data")],
+    [
+        ("sizes.train", "data"),
+        ("published", "report only"),
+        ("files_per_job", "no record"),
+        ("leaks", "data"),
+        ("event_step", "event scores"),
+    ],
 )
 def test_dataset_effect_is_that_of_the_first_name(key: str, effect: str) -> None:
     """A key below another has its effect."""

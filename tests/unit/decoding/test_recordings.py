@@ -1,9 +1,12 @@
 """Event-based scores of whole recordings: sealed with eval, computed in the one decode, verified by every reader."""
 
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -21,8 +24,10 @@ from blindtune.datasets.prepared import open_prepared, open_split, prepare
 from blindtune.datasets.registry import create_corpus
 from blindtune.decoding.decode import decode_to_files
 from blindtune.decoding.ledger import Ledger
+from blindtune.decoding.recordings import answer_recordings, check_recordings
+from blindtune.decoding.sealed_split import read_seal
 from blindtune.metrics.events import count_events
-from blindtune.records.decode_result import check_result, parse_decode_result
+from blindtune.records.decode_result import check_result, is_same_answer, parse_decode_result
 from blindtune.study.run import run_study
 from blindtune.views.config import FeaturesView
 from support.builders import study
@@ -137,6 +142,26 @@ def test_a_model_that_was_decoded_is_not_asked_for_event_scores(
     assert "without event-based scores, which were asked for after its decode" in capsys.readouterr().out
 
 
+def test_event_scores_belong_to_their_recordings(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A result names the recordings that it counted; of other recordings it is the same model, and the log says so."""
+    result, predictions = decode(place)
+    seal, manifest = (read_json(place / name) for name in ("sealed/seal.json", "data/manifest.json"))
+    assert result.recordings_sha256 == seal["recordings_sha256"] and result.events is not None
+    events = [result.events[0].model_copy(update={"events": 99}), *result.events[1:]]
+    other = result.model_copy(update={"events": events})
+    assert not is_same_answer(result, other)
+    assert is_same_answer(result, other.model_copy(update={"recordings_sha256": "other"}))
+    assert is_same_answer(result, other.model_copy(update={"recordings_sha256": None, "events": None}))
+    with pytest.raises(UserError, match="contradicts the answers: 'recordings_sha256' is None"):
+        check_result(result.model_copy(update={"recordings_sha256": None}), predictions, "a", "b", "c")
+    manifest["eval_recordings"]["sha256"] = seal["recordings_sha256"] = "other"
+    del manifest["manifest_sha256"]
+    (place / "sealed/seal.json").write_text(json.dumps(seal), encoding="utf-8")
+    (place / "data/manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert decode(place)[0] == result
+    assert "its event-based scores are of other recordings" in capsys.readouterr().out
+
+
 def test_results_with_other_event_scores_are_refused(place: Path) -> None:
     """A reader counts again: a changed number, a changed answer and an array that is gone are refused."""
     result, predictions = decode(place)
@@ -168,5 +193,30 @@ def test_changed_recordings_stop_before_the_decode_begins(place: Path, change: s
         del content["recordings_sha256"]
         (sealed / "seal.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(UserError, match=r"not what was sealed with eval|seals other recordings than the manifest"):
+        decode(place)
+    assert Ledger(place / "ledger").entries() == []
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_recordings_that_change_after_they_were_verified_are_refused(place: Path, is_old: bool) -> None:
+    """A recording that is not as it was verified is never answered."""
+    seal = read_seal(place / "sealed" / "seal.json")
+    arrays = [seal.folder / one["array"] for one in read_json(seal.folder / "eval/recordings.json")["recordings"]]
+    if is_old:
+        for path in arrays:
+            os.utime(path, (1e9, 1e9))
+    check_recordings(read_json(place / "data" / "manifest.json"), seal)
+    model = SimpleNamespace(predict=lambda x: np.zeros(len(x), np.int64))
+    before = answer_recordings(cast("Any", model), seal)
+    assert len(before["event_windows"]) == 35 * len(arrays)
+    np.save(arrays[-1], np.load(arrays[-1]) * 2)
+    with pytest.raises(UserError, match="not what was sealed with eval"):
+        answer_recordings(cast("Any", model), seal)
+
+
+def test_a_missing_library_stops_before_the_decode_begins(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without timescoring, nothing is recorded in the ledger."""
+    monkeypatch.setitem(sys.modules, "timescoring.annotations", None)
+    with pytest.raises(UserError, match="Run `make environment`"):
         decode(place)
     assert Ledger(place / "ledger").entries() == []

@@ -181,3 +181,40 @@ def test_read_refuses_wrong_requests(content: dict[str, Any], place: str) -> Non
     with pytest.raises(UserError) as refused:
         read_config(resources=content)
     assert place in str(refused.value)
+
+
+def test_a_decode_asks_for_the_windows_of_whole_recordings(tmp_path: Path) -> None:
+    """Event-based scores need time and memory by the sizes of the eval recordings; a long decode is not light."""
+    for name in ("a", "b", "c"):
+        path = tmp_path / f"{name}_1.edf"
+        path.write_bytes(b"0")
+        with path.open("r+b") as stream:
+            stream.truncate(400_000_000)
+        path.with_suffix(".tse").write_text("version = tse_v1.0.0\n")
+    sizes = {"train": 40, "dev": 20, "eval": 20}
+    eeg = {"source": "eeg", "folder": str(tmp_path), "patient": "(.)_", "split": "patients", "sizes": sizes}
+    found = {}
+    for step in (None, 10.0, 0.1):
+        content = merged(TINY, {}) | {"datasets": {"toy": eeg | ({} if step is None else {"event_step": step})}}
+        estimator = Estimator(read(content, "a test"))
+        needs = {
+            rule: estimator.needs(rule, STUDY | {"system": name})
+            for rule, name in (("study", "expert"), ("decode", "expert"), ("post_mortem", "limit"))
+        }
+        found[step] = (needs, estimator.is_light("decode", STUDY | {"system": "expert"}))
+    plain, some, many = found.values()
+    assert plain[0]["study"] == many[0]["study"] and plain[0]["post_mortem"] == many[0]["post_mortem"]
+    assert plain[0]["decode"].mem_mb + 500 < some[0]["decode"].mem_mb < many[0]["decode"].mem_mb
+    assert plain[0]["decode"].runtime <= some[0]["decode"].runtime < many[0]["decode"].runtime
+    assert plain[1] and not many[1]
+
+
+def test_a_decode_of_a_simulated_corpus_asks_for_its_length() -> None:
+    """The recordings of a simulated corpus are not there while the workflow is planned."""
+    found = []
+    for seconds in (60, 86_400):
+        simulate: dict[str, Any] = {"patients": 6, "recordings": 9, "seconds": seconds, "faults": []}
+        eeg = {"source": "eeg", "stand_in": True, "simulate": simulate, "event_step": 1.0}
+        content = merged(TINY, {}) | {"datasets": {"toy": eeg | {"sizes": {"train": 40, "dev": 20, "eval": 20}}}}
+        found.append(Estimator(read(content, "a test")).needs("decode", STUDY | {"system": "expert"}))
+    assert found[1].mem_mb > found[0].mem_mb and found[1].runtime > found[0].runtime + 60

@@ -1,8 +1,12 @@
 """Event-based scores: from windows to alarms, and what of the events they detect."""
 
+import sys
+
 import numpy as np
 import pytest
+from timescoring.scoring import EventScoring
 
+from blindtune.core.errors import UserError
 from blindtune.metrics.events import (
     are_event_arrays,
     compare_events,
@@ -55,6 +59,30 @@ def test_count_events_by_patient() -> None:
     assert count_events(ARRAYS) == [(0, 2, 4200.0, 2, 1, 1), (1, 1, 1800.0, 0, 0, 0)]
 
 
+def test_count_events_in_any_order_of_rows() -> None:
+    """Windows and events are those of their recording, whichever row they are in."""
+    rng = np.random.default_rng(1)
+    shuffled = ARRAYS | {name: rng.permutation(ARRAYS[name]) for name in ("event_windows", "event_references")}
+    assert count_events(shuffled) == count_events(ARRAYS)
+    empty = ARRAYS | {name: np.zeros((0, 3)) for name in ("event_windows", "event_references")}
+    assert count_events(empty) == [(0, 2, 4200.0, 0, 0, 0), (1, 1, 1800.0, 0, 0, 0)]
+
+
+def test_defaults_of_timescoring_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version of timescoring with other defaults gives the same counts."""
+    other = EventScoring.Parameters(0, 0, 0.9, 1000, 0)
+    monkeypatch.setattr(EventScoring.__init__, "__defaults__", (other,))
+    monkeypatch.setattr(EventScoring.Parameters.__init__, "__defaults__", (0, 0, 0.9, 1000, 0))
+    assert compare_events([(100, 120), (200, 720)], [(71, 80)], 1000.0) == (3, 1, 0)
+
+
+def test_an_environment_without_timescoring_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names what to do."""
+    monkeypatch.setitem(sys.modules, "timescoring.annotations", None)
+    with pytest.raises(UserError, match=r"event_step: .*timescoring.*Run `make environment`"):
+        count_events(ARRAYS)
+
+
 def test_scores_of_nothing_are_undefined() -> None:
     """A share of nothing is None."""
     assert (sensitivity(2, 1), precision(1, 3), f1(2, 1, 1), false_alarms_per_day(2, 3600)) == (0.5, 0.25, 0.5, 48)
@@ -70,6 +98,9 @@ def test_scores_of_nothing_are_undefined() -> None:
         ("event_windows", np.array([[3, 0, 1]], float)),
         ("event_references", np.array([[0, np.nan, 1]])),
         ("event_recordings", np.array([[0, -1, 1, 10]], float)),
+        ("event_recordings", ARRAYS["event_recordings"] + [0.5, 0, 0, 0]),
+        ("event_windows", np.array([[0.5, 0, 1]], float)),
+        ("event_references", np.array([[1.5, 0, 1]], float)),
     ],
 )
 def test_are_event_arrays_refuses_others(name: str, array: np.ndarray) -> None:

@@ -120,6 +120,8 @@ def test_check_result_computes_the_scores() -> None:
         ("groups", [{"group": 3, "samples": 5, "wrong": 1}]),
         ("groups", [{"group": 3, "samples": 2, "wrong": 1}, {"group": 3, "samples": 2, "wrong": 0}]),
         ("groups", [{"group": 3, "samples": 3, "wrong": -1}, {"group": 5, "samples": 1, "wrong": 2}]),
+        ("events", []),
+        ("recordings_sha256", "it"),
     ],
 )
 def test_check_result_names_a_field_that_contradicts_the_predictions(field: str, value: Any) -> None:
@@ -129,7 +131,16 @@ def test_check_result_names_a_field_that_contradicts_the_predictions(field: str,
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("error", 0.1), ("estimates", {}), ("wrong", 3), ("confusion", [[1]]), ("groups", [])]
+    ("field", "value"),
+    [
+        ("error", 0.1),
+        ("estimates", {}),
+        ("wrong", 3),
+        ("confusion", [[1]]),
+        ("groups", []),
+        ("events", []),
+        ("recordings_sha256", "it"),
+    ],
 )
 def test_check_result_names_a_field_of_an_estimate(field: str, value: Any) -> None:
     """The error of an estimate is its closed loop, and it counts no samples."""

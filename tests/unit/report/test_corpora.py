@@ -123,7 +123,7 @@ def test_patients_have_the_errors_of_the_decodes(builder: RecordsBuilder, report
 
 def test_event_scores_are_those_of_the_decodes(tmp_path: Path) -> None:
     """Counts are added over patients and seeds; without them in a decode there is a dash, without the key no row."""
-    told = {"sha256": "0", "patients": ["a", "b"], "recordings": 3, "window_seconds": 10.0, "step_seconds": 5.0}
+    told = {"sha256": "it", "patients": ["a", "b"], "recordings": 3, "window_seconds": 10.0, "step_seconds": 5.0}
     builder = RecordsBuilder(
         tmp_path / "tiny", systems=["knn"], datasets={"eeg": EEG | {"eval_recordings": told}}, has_details=True
     ).write()
@@ -140,7 +140,11 @@ def test_event_scores_are_those_of_the_decodes(tmp_path: Path) -> None:
             predictions = dict(stored) | arrays
         write_npz(folder / "predictions.npz", predictions)
         events = [one.model_dump() for one in count_by_patient(predictions) or []]
-        changes = {"events": events, "details_sha256": digest_arrays(details_of(predictions))}
+        changes = {
+            "events": events,
+            "recordings_sha256": "it",
+            "details_sha256": digest_arrays(details_of(predictions)),
+        }
         write_json(folder / "result.json", read_json(folder / "result.json") | changes)
     found = tables.BUILD["event_scores"](builder.read())
     row = found.rows[0]
@@ -150,6 +154,35 @@ def test_event_scores_are_those_of_the_decodes(tmp_path: Path) -> None:
     assert str(row["by_patient"]).startswith("a: sensitivity 50.00%, 20.57 false alarms a day; b: sensitivity ")
     assert "eeg: windows of 10 s, one every 5 s." in found.notes
     assert tables.BUILD["event_scores"](RecordsBuilder(tmp_path / "none", systems=["knn"]).write().read()).rows == []
+    path = builder.root / f"decodes/eeg/knn/{builder.seeds[0]}/result.json"
+    write_json(path, read_json(path) | {"recordings_sha256": "other"})
+    other = tables.BUILD["event_scores"](builder.read())
+    assert other.rows[0]["recordings"] is None and any("or on other recordings" in note for note in other.notes)
+
+
+def test_event_scores_of_removed_recordings_are_a_dash(tmp_path: Path) -> None:
+    """Patients of other recordings than those of the manifest are not looked up in it."""
+    told = {"sha256": "it", "patients": ["b"], "recordings": 1, "window_seconds": 10.0, "step_seconds": 5.0}
+    builder = RecordsBuilder(
+        tmp_path / "tiny", systems=["knn"], datasets={"eeg": EEG | {"eval_recordings": told}}, has_details=True
+    ).write()
+    arrays = {
+        "event_recordings": np.array([[0, 600, 600, 10], [1, 600, 600, 10]], float),
+        "event_windows": np.array([[0, 100, 1]], float),
+        "event_references": np.zeros((0, 3)),
+    }
+    for seed in builder.seeds:
+        folder = builder.root / f"decodes/eeg/knn/{seed}"
+        with np.load(folder / "predictions.npz") as stored:
+            predictions = dict(stored) | arrays
+        write_npz(folder / "predictions.npz", predictions)
+        changes = {
+            "events": [one.model_dump() for one in count_by_patient(predictions) or []],
+            "recordings_sha256": "other",
+            "details_sha256": digest_arrays(details_of(predictions)),
+        }
+        write_json(folder / "result.json", read_json(folder / "result.json") | changes)
+    assert tables.BUILD["event_scores"](builder.read()).rows[0]["recordings"] is None
 
 
 def test_patients_show_a_dash_without_groups(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Whole recordings of eval."""
 
+import numpy as np
+
 from blindtune.datasets.corpus.recordings import WholeRecording, WrittenStretch
 
 
@@ -19,5 +21,7 @@ def test_windows_cover_each_stretch() -> None:
         events=[],
         sha256="0",
     )
-    assert found.windows() == [(0, 0.0), (10, 1.0), (20, 2.0), (25, 2.5), (64, 28.0)]
+    firsts, starts = found.windows()
+    assert isinstance(firsts, np.ndarray) and starts.dtype == np.float64
+    assert (firsts.tolist(), starts.tolist()) == ([0, 10, 20, 25, 64], [0.0, 1.0, 2.0, 2.5, 28.0])
     assert found.seconds == 8.4

@@ -28,6 +28,7 @@ from support.eeg_files import eeg_config
         ({"montage": "tcp21"}, "montage: .*'tcp20', 'tcp22', 'mono19', 'mono21' or 'as_recorded'"),
         ({"annotations": "tusz", "annotation_table": "a.csv"}, "annotation_table: is not used by annotations: tusz"),
         ({"event_step": 10.5}, "event_step: must not be longer than segment"),
+        ({"event_step": 0.08}, r"event_step: must be at least a hundredth of segment, 0\.1 s"),
         ({"event_step": 0.03}, r"event_step: 0\.03 s are not a whole number of samples"),
         ({"annotations": "edf_plus"}, "event_labels: must say which texts are seizures"),
         ({"event_labels": {"seizure_start": ["a"]}}, "seizure_start, seizure_stop: give both or none"),

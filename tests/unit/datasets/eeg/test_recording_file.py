@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from blindtune.core.files import digest_file
 from blindtune.datasets.corpus.survey import Survey
-from blindtune.datasets.eeg import discovery, recording_file, survey
+from blindtune.datasets.eeg import discovery, preprocessing, recording_file, survey
+from blindtune.datasets.eeg.errors import UnusableRecording
 from blindtune.datasets.eeg.formats import RECORDINGS, name_of, split_suffix
 from blindtune.datasets.eeg.survey import OpenRecording
 from support.eeg_files import eeg_config, noise, patch, tse, write_edf
@@ -174,6 +175,48 @@ def test_whole_recordings_are_written_in_parts(tmp_path: Path, monkeypatch: pyte
         opened.survey()
         assert opened.write_whole(tmp_path / "none.npy") is None and plain.whole is None
     assert not (tmp_path / "none.npy").exists()
+
+
+def test_events_that_no_window_reaches_are_not_counted(tmp_path: Path) -> None:
+    """A seizure in a gap, or in a stretch shorter than a window, is left out with a note: no model can find it."""
+    path = write(tmp_path)
+    stamp(path, [*range(60), *range(90, 97), *range(120, 173)], "EDF+D")
+    path.with_suffix(".tse").write_text(
+        tse([(55, 62, "seiz"), (70, 80, "seiz"), (91, 95, "cpsz"), (115, 121, "seiz"), (130, 140, "seiz")])
+    )
+    config = eeg_config(patient="(a)", event_step=5.0)
+    (one,) = discovery.find_recordings(tmp_path, config)
+    with OpenRecording(tmp_path, one, "eval", config) as opened:
+        surveyed = opened.survey()
+        found = opened.write_whole(tmp_path / "whole.npy")
+    assert found is not None and found.events == [(55, 62), (115, 121), (130, 140)]
+    assert any(note.startswith("2 seizures are in gaps or in stretches shorter") for note in surveyed.facts["notes"])
+
+
+@pytest.mark.parametrize("fault", ["unreadable", "scale", "none"])
+def test_a_recording_without_segments_is_checked_before_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """An eval recording that offers nothing is a bad file if it cannot be read, and does not stop the run later."""
+    write_edf(tmp_path / "a.edf", noise(60, 100) * (0.001 if fault == "scale" else 1), 100)
+    (tmp_path / "a.tse").write_text(tse([]))
+    if fault == "unreadable":
+        monkeypatch.setattr(preprocessing.Signals, "_decode", _fail)
+    config = eeg_config(patient="(a)", event_step=5.0, longer_than=100.0)
+    (one,) = discovery.find_recordings(tmp_path, config)
+    expected = {"unreadable": "cannot be read by MNE", "scale": "has a median amplitude of", "none": ""}[fault]
+    for is_whole in (True, False):
+        if not is_whole:
+            in_parts(monkeypatch)
+        for split in ("eval", "dev"):
+            with OpenRecording(tmp_path, one, split, config) as opened:
+                found = opened.survey()
+                assert (found.bad or "").startswith(expected if split == "eval" else "") and not found.candidates
+                assert (found.bad is None) == (split == "dev" or fault == "none")
+
+
+def _fail(*_: object) -> None:
+    raise UnusableRecording("cannot be read by MNE (broken)")
 
 
 def test_time_stamps_without_a_gap_change_nothing(tmp_path: Path) -> None:

@@ -33,7 +33,12 @@ _MODEL = {
 _RESULT_PLACE = {"schema_version", "study", "frozen_sha256", "decoded"}
 
 #: Fields of a decode result from which others follow, the first cause first, in words.
-_RESULT_CAUSES = {"eval_sha256": "data", "predictions_sha256": "predictions", "details_sha256": "probabilities"}
+_RESULT_CAUSES = {
+    "eval_sha256": "data",
+    "predictions_sha256": "predictions",
+    "recordings_sha256": "recordings",
+    "details_sha256": "probabilities",
+}
 
 
 @dataclass(frozen=True)

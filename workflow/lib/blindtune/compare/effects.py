@@ -3,7 +3,7 @@
 import re
 from typing import Literal
 
-Effect = Literal["data", "identity", "training", "search", "report only", "no record"]
+Effect = Literal["data", "identity", "training", "search", "event scores", "report only", "no record"]
 
 #: Each effect in words; the first ones have the later ones as their consequence.
 EFFECTS: dict[Effect, str] = {
@@ -11,6 +11,7 @@ EFFECTS: dict[Effect, str] = {
     "identity": "what is frozen: the kind of model, what it sees, what trains it, what it is chosen by",
     "training": "how each set of hyperparameters is trained and scored",
     "search": "which sets are tried, and how many",
+    "event scores": "the seal, the manifest, and the event-based scores of decodes; no trial, no model",
     "report only": "labels, figures and the margin of equivalence of the report",
     "no record": "how or where jobs run",
 }
@@ -20,7 +21,7 @@ DATASET_KEYS: dict[str, Effect] = {
     "published": "report only",
     "stand_in": "report only",
     "strict": "no record",
-    "event_step": "report only",
+    "event_step": "event scores",
     "files_per_job": "no record",
 }
 

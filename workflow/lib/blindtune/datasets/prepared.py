@@ -489,7 +489,7 @@ def _list_recordings(loaded: LoadedDataset, folder: Path) -> SealedRecordings | 
 
 
 def _describe_recordings(found: SealedRecordings) -> dict[str, Any]:
-    """Return what the manifest says of the whole recordings of eval."""
+    """Return what the manifest has of the whole recordings of eval."""
     first = found.recordings[0]
     return {
         "sha256": digest_recordings(found),

@@ -161,9 +161,18 @@ def describe_files(folder: Path) -> dict[str, list[int]]:
     found = {}
     for name in _ARRAYS:
         with suppress(OSError):
-            status = (folder / f"{name}.npy").stat()
-            found[name] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev]
+            found[name] = describe_file(folder / f"{name}.npy")
     return found
+
+
+def describe_file(path: Path) -> list[int]:
+    """Return size, times, inode and device of a file.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev]
 
 
 def is_settled(files: Mapping[str, list[int]]) -> bool:

@@ -127,8 +127,7 @@ def _decode(
     if known is not None:
         predictions = ledger.read_predictions(known)
         ledger.note_records(known, _digests_of_records(model), content)
-        late = seal.recordings_sha256 is not None and known.events is None and card.kind != "bayes"
-        missing = "; without event-based scores, which were asked for after its decode" if late else ""
+        missing = _describe_missing(known, seal)
         report(f"{card.study}: answered from the ledger, {_describe(known)}; not decoded again{missing}")
         return known, predictions
     similar = ledger.find_similar(card.study, card.model_sha256(), card.former_sha256(), seal.sha256, content)
@@ -137,7 +136,7 @@ def _decode(
         if confirmed is not None:
             report(
                 f"{card.study}: gives the answers that were recorded at {similar.decoded} under other code, eval error "
-                f"{confirmed[0].error:.2%}; it is the same model, decoded once"
+                f"{confirmed[0].error:.2%}; it is the same model, decoded once{_describe_missing(confirmed[0], seal)}"
             )
             return confirmed
     # By the seal alone, before anything is rebuilt or read; `begin` looks again, by the content of eval.
@@ -173,6 +172,15 @@ def _describe(result: DecodeResult) -> str:
     """Return the error of a result, and its metric if it has one, as a phrase."""
     metric = "" if result.metric_value is None else f", {result.metric} {result.metric_value:.4f}"
     return f"eval error {result.error:.2%}{metric}"
+
+
+def _describe_missing(known: DecodeResult, seal: Seal) -> str:
+    """Return the end of a line that says which event-based scores a recorded result does not have, or nothing."""
+    if seal.recordings_sha256 in (None, known.recordings_sha256) or known.predictions_sha256 is None:
+        return ""
+    if known.events is None:
+        return "; without event-based scores, which were asked for after its decode"
+    return "; its event-based scores are of other recordings, or of another event_step, than the present ones"
 
 
 def _digests_of_records(model: FrozenModel) -> dict[str, str]:
@@ -270,7 +278,8 @@ def _score(model: FrozenModel, seal: Seal, blind: bool) -> tuple[DecodeResult, P
         wrong=wrong,
         confusion=confusion.tolist(),
         groups=None if split.group is None else _count_by_group(split.group, predictions["wrong"]),
-        events=count_by_patient(details),
+        events=(events := count_by_patient(details)),
+        recordings_sha256=None if events is None else seal.recordings_sha256,
         metric=card.metric,
         metric_value=None if card.metric is None else compute_metric(card.metric, split.y, answers, card.classes),
         predictions_sha256=digest_arrays(predictions),

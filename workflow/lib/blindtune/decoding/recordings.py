@@ -6,13 +6,11 @@ from typing import Any
 import numpy as np
 
 from blindtune.core.errors import UserError
-from blindtune.datasets.corpus.recordings import iterate_windows
+from blindtune.datasets.corpus.recordings import WINDOWS_AT_ONCE, iterate_windows
 from blindtune.decoding.sealed_split import Seal
+from blindtune.metrics.events import load_timescoring
 from blindtune.records.decode_result import Predictions
 from blindtune.training.base import Model
-
-#: Windows that are answered at once.
-CHUNK = 256
 
 
 def check_recordings(manifest: Mapping[str, Any], seal: Seal) -> None:
@@ -23,7 +21,7 @@ def check_recordings(manifest: Mapping[str, Any], seal: Seal) -> None:
         seal: of eval.
 
     Raises:
-        UserError: the manifest names others, or they are not what was sealed.
+        UserError: the manifest names others, they are not what was sealed, or what scores them is not installed.
     """
     known = (manifest.get("eval_recordings") or {}).get("sha256")
     if known != seal.recordings_sha256:
@@ -31,7 +29,8 @@ def check_recordings(manifest: Mapping[str, Any], seal: Seal) -> None:
             f"{seal.folder / 'seal.json'}: seals other recordings than the manifest names. Put back what was changed, "
             "or remove it and the manifest and run again, which prepares the dataset again."
         )
-    _ = seal.recordings
+    if seal.recordings:
+        load_timescoring()
 
 
 def answer_recordings(model: Model, seal: Seal) -> Predictions:
@@ -43,18 +42,22 @@ def answer_recordings(model: Model, seal: Seal) -> Predictions:
 
     Returns:
         The arrays of `blindtune.metrics.events.COLUMNS`; empty without recordings.
+
+    Raises:
+        UserError: a recording was changed since it was verified.
     """
     if not seal.recordings:
         return {}
-    windows, described, events = [], [], []
+    windows, described, events = [np.empty((0, 3))], [], []
     for number, one in enumerate(seal.recordings):
         described.append((one.patient, one.seconds, one.end, one.window / one.rate))
         events += [(number, start, stop) for start, stop in one.events]
-        for starts, x in iterate_windows(one, seal.folder, CHUNK):
-            found = model.predict(x) == one.label
-            windows += [(number, start, bool(answer)) for start, answer in zip(starts, found, strict=True)]
+        seal.check_recording(one)
+        for starts, x in iterate_windows(one, seal.folder, WINDOWS_AT_ONCE):
+            found = np.asarray(model.predict(x)) == one.label
+            windows.append(np.column_stack([np.full(len(starts), float(number)), starts, found]))
     return {
-        "event_windows": np.array(windows, dtype=np.float64).reshape(-1, 3),
+        "event_windows": np.concatenate(windows),
         "event_recordings": np.array(described, dtype=np.float64),
         "event_references": np.array(events, dtype=np.float64).reshape(-1, 3),
     }

@@ -11,7 +11,7 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import read_json_object
 from blindtune.datasets.base import Split
 from blindtune.datasets.content import digest_content, digest_labelled
-from blindtune.datasets.corpus.recordings import SealedRecording, read_recordings
+from blindtune.datasets.corpus.recordings import SealedRecording, check_unchanged, read_recordings
 from blindtune.datasets.origins import read_places
 from blindtune.datasets.prepared import digest_of_split, open_split
 from blindtune.datasets.verification import describe_files, digest_with_samples, is_settled
@@ -69,16 +69,33 @@ class Seal:
         """
         _ = self.identity
 
-    @cached_property
+    @property
     def recordings(self) -> list[SealedRecording]:
         """The whole recordings for event-based scores, verified; called before a use begins too.
 
         Raises:
             UserError: they are missing or not those that were sealed.
         """
+        return self._verified_recordings[0]
+
+    def check_recording(self, recording: SealedRecording) -> None:
+        """Refuse a recording that was changed after it was verified; called when it is read, in a use.
+
+        Args:
+            recording: one of `recordings`.
+
+        Raises:
+            UserError: it is not what was sealed.
+        """
+        check_unchanged(recording, self.folder, self._verified_recordings[1][recording.array])
+
+    @cached_property
+    def _verified_recordings(self) -> tuple[list[SealedRecording], dict[str, list[int]]]:
+        """The recordings, and what the file system said of their arrays before they were read."""
         if self.recordings_sha256 is None:
-            return []
-        return read_recordings(self.folder, self.recordings_sha256).recordings
+            return [], {}
+        found, seen = read_recordings(self.folder, self.recordings_sha256)
+        return found.recordings, seen
 
     @property
     def identity(self) -> EvalIdentity:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blindtune.datasets.base import Sizes, Source
+from blindtune.datasets.corpus.base import Corpus
 from blindtune.datasets.corpus.filetree import count_bytes
 from blindtune.datasets.csv_folder import CsvFolderConfig
 from blindtune.datasets.digits import DigitsConfig
@@ -25,6 +26,8 @@ _COMPRESSED_FACTOR = 12.0
 _COMPRESSED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".xlsx", ".xls", ".parquet", ".npz", ".feather")
 #: Channels of a montage without its name; tcp22 has the most.
 _CHANNELS = 22
+#: Bytes of a recording for each byte of its compressed file, and of a sample of it, at most and at least.
+_RECORDING_FACTOR, _SAMPLE_BYTES = 4.0, 2
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,65 @@ class DataSize:
     n_values: int
 
 
+@dataclass(frozen=True)
+class WholeSize:
+    """The size of the whole recordings that a decode answers for event-based scores; rather too large.
+
+    Attributes:
+        windows: number of windows.
+        mb: MB of all recordings, as they are sealed.
+        largest_mb: MB of the largest one.
+    """
+
+    windows: int
+    mb: float
+    largest_mb: float
+
+
+def estimate_recordings(source: Source) -> WholeSize | None:
+    """Return the size of the whole recordings of eval, by the sizes of their files; None without event-based scores.
+
+    How long a recording is, only its header tells, which planning does not read. So it is taken to have no more
+    channels than the montage needs, at the rate of the samples: no recording of its size is longer.
+
+    Args:
+        source: as the config creates it.
+    """
+    config = source.config
+    if not isinstance(config, EegConfig) or config.event_step is None or not isinstance(source, Corpus):
+        return None
+    files = [raw.file for batch, raws in source.batches().items() if batch.startswith("eval-") for raw in raws]
+    if config.simulate is not None:
+        seconds = [float(config.simulate.seconds)] * len(files)
+    else:
+        second = _SAMPLE_BYTES * config.sfreq * _count_electrodes(config)
+        seconds = [
+            count_bytes([Path(str(config.folder)) / file])
+            * (_RECORDING_FACTOR if file.lower().endswith(".gz") else 1)
+            / second
+            for file in files
+        ]
+    stored = _count_channels(config) * config.sfreq * 4 / _MB
+    return WholeSize(
+        windows=sum(math.ceil(one / config.event_step) + 1 for one in seconds),
+        mb=math.fsum(seconds) * stored,
+        largest_mb=max(seconds, default=0.0) * stored,
+    )
+
+
+def _count_channels(config: EegConfig) -> int:
+    """Return the number of channels of a sample, at most."""
+    return len(config.montage) if isinstance(config.montage, list) else _CHANNELS
+
+
+def _count_electrodes(config: EegConfig) -> int:
+    """Return how many channels a recording has at least: electrodes, or pairs as recorded."""
+    from blindtune.datasets.eeg.montages import create_montage
+
+    names = create_montage(config.montage).channels
+    return max(1, min(len(names), len({name for pair in names for name in pair.upper().split("-")})))
+
+
 def estimate_size(source: Source) -> DataSize:
     """Return the size of the data of a source; reads sizes of files at most.
 
@@ -55,8 +117,7 @@ def estimate_size(source: Source) -> DataSize:
         case DrawingConfig():
             return _from_sizes(source, n_values=2, n_bytes=8)
         case EegConfig():
-            channels = len(config.montage) if isinstance(config.montage, list) else _CHANNELS
-            return _from_sizes(source, channels * math.ceil(config.segment * config.sfreq), n_bytes=4)
+            return _from_sizes(source, _count_channels(config) * math.ceil(config.segment * config.sfreq), n_bytes=4)
         case SlidesConfig():
             return _from_sizes(source, 3 * config.patch**2, n_bytes=1)
         case DigitsConfig():

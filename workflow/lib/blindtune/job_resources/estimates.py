@@ -17,8 +17,9 @@ from blindtune.core.errors import UserError
 from blindtune.core.validation import load, suggest_name
 from blindtune.datasets.corpus.base import FILES_PER_JOB
 from blindtune.datasets.corpus.config import CorpusConfig
+from blindtune.datasets.corpus.recordings import WINDOWS_AT_ONCE
 from blindtune.datasets.eeg.config import EegConfig
-from blindtune.job_resources.data import DataSize, estimate_size
+from blindtune.job_resources.data import DataSize, WholeSize, estimate_recordings, estimate_size
 from blindtune.training.registry import TRAINERS
 from blindtune.views.config import AugmentedView, CropsView, FeaturesView
 
@@ -55,6 +56,13 @@ _MAPPED = 1.2
 #: MB of the features of a sample.
 _FEATURES_MB = 256 * 8 * 2 / 1e6
 
+#: Bytes of each value of the windows that are answered at once: as read, as the view makes them, and in between.
+_WINDOW_BYTES = 32
+#: Bytes of the records of each window, with the copies that are counted and written.
+_RECORD_BYTES = 200
+#: CPU seconds to verify and read each MB of whole recordings.
+_SECONDS_PER_MB = 0.02
+
 #: Minutes of a job that a cluster may run together with others of its kind, at most.
 _LIGHT_MINUTES = 60
 
@@ -88,6 +96,7 @@ class Estimator:
         """Keep the config; nothing is read yet."""
         self._config = config
         self._sizes: dict[str, DataSize] = {}
+        self._wholes: dict[str, WholeSize | None] = {}
         self._found: dict[tuple[str, str, str, bool], Needs] = {}
 
     def needs(self, rule: str, wildcards: Mapping[str, str], attempt: int = 1) -> Needs:
@@ -156,6 +165,14 @@ class Estimator:
             self._sizes[dataset] = estimate_size(self._config.sources[dataset])
         return self._sizes[dataset]
 
+    def _whole(self, dataset: str, settings: System) -> WholeSize | None:
+        """Return the size of what a decode answers for event-based scores; None if it answers nothing more."""
+        if isinstance(settings, Bayes):
+            return None
+        if dataset not in self._wholes:
+            self._wholes[dataset] = estimate_recordings(self._config.sources[dataset])
+        return self._wholes[dataset]
+
     def _memory(self, rule: str, dataset: str, system: str, settings: System | None) -> float:
         """Return the MB of a job without Snakemake."""
         if settings is not None:
@@ -198,6 +215,9 @@ class Estimator:
         memory = process + data
         if rule == "study" and isinstance(settings, Tuned):
             memory += _LIBRARY_MB.get(settings.tuner.library, _UNKNOWN_LIBRARY_MB)
+        if rule == "decode" and (whole := self._whole(dataset, settings)) is not None:
+            memory += WINDOWS_AT_ONCE * size.n_values * _WINDOW_BYTES / 1e6
+            memory += _MAPPED * whole.largest_mb + whole.windows * _RECORD_BYTES / 1e6
         if rule != "decode":
             memory += self._n_workers(dataset, system, settings) * (process + data)
         return memory
@@ -216,6 +236,8 @@ class Estimator:
         """Return the CPU seconds of a job."""
         if settings is not None:
             study = self._study_seconds(dataset, settings)
+            if rule == "decode":
+                return 60 + study / 100 + self._window_seconds(dataset, settings)
             return {"study": study, "post_mortem": study}.get(rule, 60 + study / 100)
         if rule in ("tables", "figures", "page"):
             return 60 + 0.05 * self._n_trials
@@ -226,6 +248,15 @@ class Estimator:
             config = self._config.sources[dataset].config
             return 30.0 * ((config.files_per_job or FILES_PER_JOB) if isinstance(config, CorpusConfig) else 1)
         return 60 + 2 * size.mb
+
+    def _window_seconds(self, dataset: str, settings: System) -> float:
+        """Return the CPU seconds in which a decode answers the windows of whole recordings."""
+        whole = self._whole(dataset, settings)
+        if whole is None or isinstance(settings, Bayes):
+            return 0.0
+        per_window = TRAINERS[settings.trainer_name].seconds_per_sample
+        per_window += _SECONDS_PER_VALUE * self._size(dataset).n_values
+        return whole.windows * per_window + _SECONDS_PER_MB * whole.mb
 
     def _study_seconds(self, dataset: str, settings: System) -> float:
         """Return the CPU seconds of all trainings of a study."""

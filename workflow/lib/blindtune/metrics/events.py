@@ -1,15 +1,18 @@
 """Event-based scores, as the field reports them for seizures: what of the events was detected, and the false alarms.
 
 Windows become events in two steps. The time of each window that is answered with the class of the events is marked,
-and marks that overlap or touch are one. What counts as detected is then said by timescoring with its defaults, which
-are those of SzCORE (Dan et al., SzCORE: seizure community open-source research evaluation framework, Epilepsia 2024):
+and marks that overlap or touch are one. timescoring then decides what counts as detected, with the parameters of SzCORE
+(Dan et al., SzCORE: seizure community open-source research evaluation framework, Epilepsia 2024):
 events less than 90 s apart are one, longer ones are divided every 5 minutes, and an event is detected if any alarm
 overlaps it, from 30 s before it to 60 s after it. An alarm that overlaps no such time is a false one.
 """
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from blindtune.core.errors import UserError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +24,14 @@ if TYPE_CHECKING:
 COLUMNS = {"event_windows": 3, "event_recordings": 4, "event_references": 3}
 #: Samples per second at which timescoring works.
 _RATE = 10
+#: The parameters of SzCORE by timescoring's names, given in full: other defaults of another version change no result.
+_SZCORE = {
+    "toleranceStart": 30,
+    "toleranceEnd": 60,
+    "minOverlap": 0,
+    "maxEventDuration": 5 * 60,
+    "minDurationBetweenEvents": 90,
+}
 
 Interval = tuple[float, float]
 #: Number of the patient, recordings, recorded seconds, events, detected events, false alarms.
@@ -38,6 +49,9 @@ def are_event_arrays(arrays: Mapping[str, "NDArray[Any]"]) -> bool:
             return False
         if not np.isfinite(array).all() or (array < 0).any():
             return False
+    # Numbers of recordings and patients.
+    if any((array[:, 0] != np.floor(array[:, 0])).any() for array in arrays.values()):
+        return False
     count = len(arrays["event_recordings"])
     return all((arrays[name][:, 0] < count).all() for name in ("event_windows", "event_references"))
 
@@ -49,10 +63,12 @@ def count_events(arrays: Mapping[str, "NDArray[Any]"]) -> list[PatientCounts]:
         arrays: those of `COLUMNS`.
     """
     of_patient: dict[int, list[tuple[float, int, int, int]]] = {}
+    windows, references = (
+        _split_by_recording(arrays[name], len(arrays["event_recordings"]))
+        for name in ("event_windows", "event_references")
+    )
     for number, (patient, seconds, end, window) in enumerate(arrays["event_recordings"].tolist()):
-        answered, events = (
-            arrays[name][arrays[name][:, 0] == number] for name in ("event_windows", "event_references")
-        )
+        answered, events = windows[number], references[number]
         alarms = find_alarms(answered[answered[:, 2] > 0, 1].tolist(), window, end)
         counted = compare_events([(start, stop) for _, start, stop in events.tolist()], alarms, end)
         of_patient.setdefault(int(patient), []).append((seconds, *counted))
@@ -67,6 +83,32 @@ def count_events(arrays: Mapping[str, "NDArray[Any]"]) -> list[PatientCounts]:
         )
         for patient, found in sorted(of_patient.items())
     ]
+
+
+def _split_by_recording(array: "NDArray[Any]", count: int) -> "list[NDArray[Any]]":
+    """Return the rows of each recording, in their order; the first column has the number of the recording."""
+    import numpy as np
+
+    rows = array[np.argsort(array[:, 0], kind="stable")]
+    at = np.searchsorted(rows[:, 0], np.arange(count + 1))
+    return [rows[start:stop] for start, stop in itertools.pairwise(at)]
+
+
+def load_timescoring() -> tuple[Any, Any]:
+    """Return timescoring's classes of annotations and of scores by event.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        from timescoring.annotations import Annotation
+        from timescoring.scoring import EventScoring
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"event_step: event-based scores need timescoring, and {error.name} is not installed. Run "
+            "`make environment` and start the run again."
+        ) from error
+    return Annotation, EventScoring
 
 
 def find_alarms(starts: list[float], seconds: float, end: float) -> list[Interval]:
@@ -96,16 +138,14 @@ def compare_events(events: list[Interval], alarms: list[Interval], end: float) -
         alarms: in the same way.
         end: end of the recording.
     """
-    from timescoring.annotations import Annotation
-    from timescoring.scoring import EventScoring
-
+    Annotation, EventScoring = load_timescoring()  # noqa: N806
     samples = max(1, round(end * _RATE))
     # An event that ends with the recording may do so half a sample after timescoring's last one.
     reference, hypothesis = (
         Annotation([(start, min(stop, samples / _RATE)) for start, stop in found], _RATE, samples)
         for found in (events, alarms)
     )
-    scores = EventScoring(reference, hypothesis)
+    scores = EventScoring(reference, hypothesis, EventScoring.Parameters(**_SZCORE))
     return int(scores.refTrue), int(scores.tp), int(scores.fp)
 
 

@@ -84,6 +84,9 @@ class DecodeResult(BaseModel):
     events: list[EventCounts] | None = Field(
         default=None, exclude_if=is_none, description="by patient, if the dataset has event-based scores"
     )
+    recordings_sha256: str | None = Field(
+        default=None, exclude_if=is_none, description="identifies the sealed recordings that events were counted in"
+    )
     estimates: dict[str, float] = Field(default_factory=dict, description="for bayes: every estimate")
     blind: bool = Field(description="false if another model of the study had been decoded on these data before")
     metric: str | None = Field(
@@ -155,6 +158,10 @@ def check_result(
         found += _confusion(result, predictions)
         found += _metric(result, predictions)
         found += [("events", result.events, count_by_patient(predictions))]
+        if result.events is None:
+            found += [("recordings_sha256", result.recordings_sha256, None)]
+        elif result.recordings_sha256 is None:
+            found += [("recordings_sha256", None, "events of recordings")]
     else:
         found = list(_estimate(result))
     wrong = [
@@ -171,14 +178,15 @@ def is_same_answer(first: DecodeResult, second: DecodeResult) -> bool:
     """Return whether two results say the same, but for the last digits of probabilities.
 
     Labels are compared one by one, by their digest. Probabilities are rounded in another way on another machine, and
-    results of before have none; so of them only the metric counts.
+    results of before have none; so of them only the metric counts. Events are compared if they were counted in the same
+    recordings: other recordings, or none, make no other model.
     """
     one, other = first.metric_value, second.metric_value
     if (one is None) != (other is None) or abs((one or 0.0) - (other or 0.0)) > METRIC_TOLERANCE:
         return False
-    same: dict[str, Any] = {"metric_value": None, "details_sha256": None}
-    if first.events is None or second.events is None:
-        same["events"] = None  # the preparation has recordings since, or had them
+    same: dict[str, Any] = {"metric_value": None, "details_sha256": None, "recordings_sha256": None}
+    if first.recordings_sha256 != second.recordings_sha256:
+        same["events"] = None
     return first.model_copy(update=same) == second.model_copy(update=same)
 
 
@@ -323,7 +331,7 @@ def _groups(result: DecodeResult) -> Iterator[_Contradiction]:
 
 
 def _estimate(result: DecodeResult) -> Iterator[_Contradiction]:
-    for field in ("wrong", "confusion", "groups"):
+    for field in ("wrong", "confusion", "groups", "events", "recordings_sha256"):
         yield field, getattr(result, field), None
     yield "error", result.error, result.estimates.get("closed_loop")
 

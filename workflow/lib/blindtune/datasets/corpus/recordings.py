@@ -1,7 +1,7 @@
 """Whole recordings of eval, for event-based scores: the signal, the events in it, and the windows that are answered.
 
 They are sealed with eval: written by the jobs that extract its files, listed by the preparation, and opened by decode
-alone, when a frozen model has its one look. ``eval/recordings.json`` lists them, and its digest is in ``seal.json`` and
+alone, when a frozen model is decoded. ``eval/recordings.json`` lists them, and its digest is in ``seal.json`` and
 in the manifest.
 """
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: The list of the sealed recordings, in the folder of eval.
 RECORDINGS = "recordings.json"
+#: Windows that are answered at once.
+WINDOWS_AT_ONCE = 256
 
 
 class WrittenStretch(BaseModel):
@@ -53,20 +55,23 @@ class WholeRecording(BaseModel):
         """The seconds that were recorded, without gaps."""
         return sum(stretch.samples for stretch in self.stretches) / self.rate
 
-    def windows(self) -> list[tuple[int, float]]:
-        """Return the windows: first sample in the array, and start in seconds from the start of the recording.
+    def windows(self) -> "tuple[NDArray[np.int64], NDArray[np.float64]]":
+        """Return the windows: first samples in the array, and starts in seconds from the start of the recording.
 
         They are ``step`` apart in each stretch; one more ends where the stretch does, so that no sample is left out. A
         stretch that is shorter than a window has none.
         """
-        found = []
+        import numpy as np
+
+        firsts, seconds = [np.empty(0, np.int64)], [np.empty(0)]
         for stretch in self.stretches:
             last = stretch.samples - self.window
-            starts = [*range(0, last + 1, self.step)]
-            if starts and starts[-1] < last:
-                starts.append(last)
-            found += [(stretch.first + start, stretch.start + start / self.rate) for start in starts]
-        return found
+            starts = np.arange(0, last + 1, self.step, dtype=np.int64)
+            if len(starts) and starts[-1] < last:
+                starts = np.append(starts, last)
+            firsts.append(stretch.first + starts)
+            seconds.append(stretch.start + starts / self.rate)
+        return np.concatenate(firsts), np.concatenate(seconds)
 
 
 class SealedRecording(WholeRecording):
@@ -100,32 +105,63 @@ def digest_recordings(found: SealedRecordings) -> str:
     return digest_json(found.model_dump(mode="json"))
 
 
-def read_recordings(folder: Path, sha256: str) -> SealedRecordings:
+def read_recordings(folder: Path, sha256: str) -> tuple[SealedRecordings, dict[str, list[int]]]:
     """Return the recordings of an eval, after all their files were compared with their digests.
 
     Args:
         folder: folder of the seal.
         sha256: digest of the list.
 
+    Returns:
+        The recordings, and what the file system said of each array before it was read, by its path.
+
     Raises:
         UserError: a file is missing, or is not what was sealed.
     """
+    # Needs NumPy, which is not imported while the workflow is planned.
+    from blindtune.datasets.verification import describe_file
+
     path = folder / "eval" / RECORDINGS
     if not path.is_file():
         raise _refusal(folder, path)
     found = parse_json(SealedRecordings, read_json(path), str(path))
     if digest_recordings(found) != sha256:
         raise _refusal(folder, path)
+    seen = {}
     for one in found.recordings:
         array = folder / one.array
-        if ".." in Path(one.array).parts or not array.is_file() or digest_file(array) != one.sha256:
+        if ".." in Path(one.array).parts or not array.is_file():
             raise _refusal(folder, array)
-    return found
+        seen[one.array] = describe_file(array)
+        if digest_file(array) != one.sha256:
+            raise _refusal(folder, array)
+    return found, seen
+
+
+def check_unchanged(recording: SealedRecording, folder: Path, seen: list[int]) -> None:
+    """Refuse an array that was changed after `read_recordings` verified it; it is digested again if that is not clear.
+
+    Args:
+        recording: of `read_recordings`.
+        folder: folder of the seal.
+        seen: what the file system said of the array then.
+
+    Raises:
+        UserError: it is missing, or not what was sealed.
+    """
+    from blindtune.datasets.verification import describe_file, is_settled
+
+    array = folder / recording.array
+    if not array.is_file():
+        raise _refusal(folder, array)
+    is_known = describe_file(array) == seen and is_settled({recording.array: seen})
+    if not is_known and digest_file(array) != recording.sha256:
+        raise _refusal(folder, array)
 
 
 def iterate_windows(
     recording: SealedRecording, folder: Path, chunk: int
-) -> "Iterator[tuple[list[float], NDArray[np.float32]]]":
+) -> "Iterator[tuple[NDArray[np.float64], NDArray[np.float32]]]":
     """Return the windows of a recording, some at a time.
 
     Args:
@@ -134,7 +170,8 @@ def iterate_windows(
         chunk: number of windows at a time.
 
     Yields:
-        Their starts in seconds, and the windows as samples are stored, (n_windows, n_channels, n_times) float32.
+        Their starts in seconds, (n_windows,), and the windows as samples are stored, (n_windows, n_channels, n_times)
+        float32.
 
     Raises:
         UserError: the array cannot be read.
@@ -142,11 +179,11 @@ def iterate_windows(
     import numpy as np
 
     signal = open_array(folder / recording.array, f"Remove {folder / 'seal.json'} and run again.")
-    windows = recording.windows()
-    for at in range(0, len(windows), chunk):
-        some = windows[at : at + chunk]
-        x = np.stack([signal[first : first + recording.window].T for first, _ in some])
-        yield [start for _, start in some], np.ascontiguousarray(x, dtype=np.float32)
+    firsts, starts = recording.windows()
+    for at in range(0, len(firsts), chunk):
+        some = slice(at, at + chunk)
+        x = np.stack([signal[first : first + recording.window].T for first in firsts[some].tolist()])
+        yield starts[some], np.ascontiguousarray(x, dtype=np.float32)
 
 
 def _refusal(folder: Path, path: Path) -> UserError:

@@ -224,8 +224,8 @@ class EegConfig(CorpusConfig):
         default=None,
         exclude_if=is_none,
         description="event-based scores (sensitivity, precision, F1, false alarms per day): each whole recording of "
-        "eval is answered in windows of the length segment, this many seconds apart, when a model is decoded; it must "
-        "be set before; null: none",
+        "eval is answered in windows of the length segment, this many seconds apart (from a hundredth of segment "
+        "to all of it), when a model is decoded; it must be set before; null: none",
     )
 
     @model_validator(mode="after")
@@ -244,6 +244,11 @@ class EegConfig(CorpusConfig):
             _check_whole_samples("event_step", self.event_step, self.sfreq)
             if self.event_step > self.segment:
                 raise ValueError("event_step: must not be longer than segment, or some time is in no window")
+            if round(self.event_step * self.sfreq) * 100 < round(self.segment * self.sfreq):
+                raise ValueError(
+                    f"event_step: must be at least a hundredth of segment, {self.segment / 100:g} s; each second "
+                    "would be answered more than a hundred times"
+                )
         if self.frame_length > self.segment:
             raise ValueError("frame_length: must not be longer than segment")
         return self

@@ -1,5 +1,6 @@
 """What one recording offers, and the segments that are cut from it."""
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property, partial
@@ -188,7 +189,7 @@ class OpenRecording(OpenRawFile):
             return None
         found, total = [], 0
         for stretch in self._stretches:
-            samples = int(stretch.seconds * config.sfreq + 1e-6)
+            samples = self._count_samples(stretch)
             found.append(recordings.WrittenStretch(first=total, samples=samples, start=stretch.start))
             total += samples
         try:
@@ -315,6 +316,8 @@ class OpenRecording(OpenRawFile):
             result.facts["channels"] = list(self._derivation.names)
         found = segments.find_intervals(within, seconds, config)
         self._seizures = [(one.start, one.stop) for one in found if one.label == "seizure"]
+        if self._is_written_whole:
+            self._keep_reachable(notes)
         if len(stretches) > 1:
             found = segments.split_at_gaps(found, stretches)
         left_out = _count_left_out(within, found, seconds, config)
@@ -323,8 +326,63 @@ class OpenRecording(OpenRawFile):
             for one in found
             for at in segments.segment_starts(one, config)
         ]
-        result.candidates = self._sound(offered, left_out, notes) if offered else []
+        if offered:
+            result.candidates = self._sound(offered, left_out, notes)
+        elif self._is_written_whole:
+            self._check_all(notes)
         result.left_out = {rule: by_class for rule, by_class in left_out.items() if any(by_class.values())}
+
+    @property
+    def _is_written_whole(self) -> bool:
+        """Whether `write_whole` is called for a good recording."""
+        return self._config.event_step is not None and self._split == "eval"
+
+    def _count_samples(self, stretch: Stretch) -> int:
+        """Return the number of output samples of a stretch."""
+        return int(stretch.seconds * self._config.sfreq + 1e-6)
+
+    def _keep_reachable(self, notes: list[str]) -> None:
+        """Drop the seizures that no window of event-based scores overlaps, since no model could find them."""
+        length = segments.samples_per_segment(self._config)
+        answered = [one for one in self._stretches if self._count_samples(one) >= length]
+        kept = [
+            (start, stop)
+            for start, stop in self._seizures
+            if any(start < one.end and one.start < stop for one in answered)
+        ]
+        if len(kept) < len(self._seizures):
+            notes.append(
+                f"{len(self._seizures) - len(kept)} seizures are in gaps or in stretches shorter than a segment; "
+                "event-based scores do not count them"
+            )
+        self._seizures = kept
+
+    def _check_all(self, notes: list[str]) -> None:
+        """Read a recording that offers no segment once, since it is written whole, and check its amplitude."""
+        signals, amplitudes = self._signals, []
+        length = min(self._config.segment, preprocessing.WINDOW)
+        for stretch in self._stretches:
+            for number in range(math.ceil(stretch.seconds / length)):
+                start = number * length
+                seconds = min(length, stretch.seconds - start)
+                if seconds * min(signals.rates) < 1:
+                    continue
+                channels = self._derivation.derive(signals.between(stretch, stretch.start + start, seconds))
+                if channels.shape[1] >= round(signals.rate):
+                    amplitudes.append(segments.amplitude(channels, float(signals.rate)))
+        notes += signals.warnings
+        if amplitudes:
+            self._check_amplitude(amplitudes)
+
+    def _check_amplitude(self, amplitudes: list[float]) -> None:
+        """Refuse a recording whose unit or scale must be wrong, by the amplitudes of its parts in microvolts."""
+        config = self._config
+        median = float(np.median(amplitudes))
+        if not config.min_amplitude <= median <= config.max_amplitude:
+            raise UnusableRecording(
+                f"has a median amplitude of {median:.3g} uV, outside {config.min_amplitude:g} to "
+                f"{config.max_amplitude:g}: its unit or scale must be wrong"
+            )
 
     def _annotations(self, header: Header, seconds: float) -> Annotations | None:
         """Return the annotations within the recording; None if it has none and is background for that."""
@@ -358,12 +416,7 @@ class OpenRecording(OpenRawFile):
             else:
                 counts = left_out.setdefault(f"{reason} segments", dict.fromkeys(CLASSES, 0))
                 counts[candidate.label] += 1
-        median = float(np.median(amplitudes))
-        if not config.min_amplitude <= median <= config.max_amplitude:
-            raise UnusableRecording(
-                f"has a median amplitude of {median:.3g} uV, outside {config.min_amplitude:g} to "
-                f"{config.max_amplitude:g}: its unit or scale must be wrong"
-            )
+        self._check_amplitude(amplitudes)
         return kept
 
 

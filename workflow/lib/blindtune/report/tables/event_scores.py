@@ -3,7 +3,7 @@
 import math
 
 from blindtune.metrics.events import f1, false_alarms_per_day, precision, sensitivity
-from blindtune.records.decode_result import EventCounts
+from blindtune.records.decode_result import DecodeResult, EventCounts
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
 from blindtune.report.table import (
     ReportTable,
@@ -43,8 +43,8 @@ def _notes(records: ReportRecords, datasets: list[DatasetRecords], rows: list[Ro
     seeds = "the single seed" if len(records.seeds) == 1 else f"the {len(records.seeds)} seeds together"
     notes = [
         "Each frozen model answered the whole recordings of eval in windows, in its one decode. Windows of seizures "
-        "that overlap or touch are one alarm. Events and alarms are compared by timescoring with its defaults, those "
-        "of SzCORE: less than 90 s apart they are one, longer ones are divided every 5 minutes, and an event is "
+        "that overlap or touch are one alarm. Events and alarms are compared by timescoring as SzCORE "
+        "does: less than 90 s apart they are one, longer ones are divided every 5 minutes, and an event is "
         "detected by any alarm from 30 s before it to 60 s after it. Their number may differ from that of seizures.",
         f"Scores are over all events and alarms of {seeds}. The column by_patient of the CSV lists each patient. The "
         "quality rules of samples do not hold for windows: whole recordings have bad parts too.",
@@ -55,16 +55,18 @@ def _notes(records: ReportRecords, datasets: list[DatasetRecords], rows: list[Ro
             f"{dataset.name}: windows of {found['window_seconds']:g} s, one every {found['step_seconds']:g} s."
         )
     if any(row["recordings"] is None for row in rows):
-        notes.append("A dash: the model was decoded before event-based scores were asked for.")
+        notes.append(
+            "A dash: a model was decoded before event-based scores were asked for, or on other recordings or with "
+            "another event_step than the present preparation has. It is not asked again."
+        )
     if any(dataset.stand_in for dataset in datasets):
         notes.append(STAND_IN_NOTE)
     return notes
 
 
 def _row(dataset: DatasetRecords, system: SystemRecords) -> Row:
-    found = [run.decode.events for run in system.runs]
-    by_seed = [one for one in found if one is not None]
-    counts = [one for patients in by_seed for one in patients] if len(by_seed) == len(found) else []
+    by_seed = [events for run in system.runs if (events := _events(dataset, run.decode)) is not None]
+    counts = [one for patients in by_seed for one in patients] if len(by_seed) == len(system.runs) else []
     first = by_seed[0] if counts else []
     return {
         "dataset": dataset.name,
@@ -81,6 +83,14 @@ def _row(dataset: DatasetRecords, system: SystemRecords) -> Row:
         ),
         "records": join_paths([dataset.path, *system.paths]),
     }
+
+
+def _events(dataset: DatasetRecords, result: DecodeResult) -> list[EventCounts] | None:
+    """Return what a decode counted in the recordings that the manifest names; None if it has answered others."""
+    told = dataset.manifest.eval_recordings or {}
+    if result.events is None or result.recordings_sha256 != told["sha256"]:
+        return None
+    return result.events if all(one.patient < len(told["patients"]) for one in result.events) else None
 
 
 def _scores(counts: list[EventCounts]) -> dict[str, float | None]:
