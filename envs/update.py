@@ -64,6 +64,7 @@ ENVIRONMENTS = {
         "scipy",
         "shapely",
         "tifffile",
+        "timescoring",
     ],
     "scikit": ["numpy", "pydantic", "pyyaml", "safetensors", "scikit-learn", "timescoring"],
     "networks": [*TUNER_PACKAGES, "scikeras", "skorch", "tensorflow", "tensorflow-cpu", "torch"],

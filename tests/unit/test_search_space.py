@@ -335,3 +335,22 @@ def test_message_about_many_values_is_short() -> None:
     """The middle of a long list is left out."""
     with pytest.raises(ValueError, match=r"^0\.5 is not one of 0\.0, 1\.0, \.\.\. 99999\.0$"):
         FloatDimension(type="float", low=0, high=99_999, step=1).snap(0.5)
+
+
+def test_library_values_lose_rounding_errors_at_the_bounds() -> None:
+    """A library that computes with logarithms misses a bound by the last digits; anything more is refused."""
+    space = Space.model_validate(
+        {
+            "rate": {"type": "float", "low": 1.85, "high": 3.77, "log": True},
+            "units": {"type": "int", "low": 8, "high": 64, "log": True},
+        }
+    )
+    assert space.from_library_values({"rate": 3.7700000000000005, "units": 7.999999999999998}) == {
+        "rate": 3.77,
+        "units": 8,
+    }
+    assert space.from_library_values({"rate": 1.8499999999999999, "units": 65.00000000000001})["units"] == 64
+    with pytest.raises(ValueError, match=r"rate: 3\.78 is not between"):
+        space.from_library_values({"rate": 3.78, "units": 8.0})
+    with pytest.raises(ValueError, match="units: 7 is not one of"):
+        space.from_library_values({"rate": 2.0, "units": 7.9})

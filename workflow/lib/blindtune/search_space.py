@@ -147,7 +147,7 @@ class IntDimension(_BoundedDimension):
 
     def from_continuous(self, value: float) -> int:
         """Return the whole number that a draw from `to_continuous` gives."""
-        return min(self.highest, int(value))
+        return min(self.highest, int(_clip_rounding_error(value, self.lowest, self.highest + 1)))
 
     def snap(self, value: Value) -> int:
         """Return a value as an int.
@@ -417,7 +417,8 @@ class Space(RootModel[dict[Annotated[str, Field(pattern=PARAMETER_PATTERN, max_l
         """Return the active hyperparameters of a library's values.
 
         Args:
-            values: as in `snap`, but logarithmic whole numbers are draws from `IntDimension.to_continuous`.
+            values: as in `snap`, but logarithmic whole numbers are draws from `IntDimension.to_continuous`, and numbers
+                may be outside of their bounds by a rounding error, as logarithms give it.
 
         Raises:
             ValueError: an active hyperparameter is missing or has a value outside its dimension.
@@ -427,6 +428,8 @@ class Space(RootModel[dict[Annotated[str, Field(pattern=PARAMETER_PATTERN, max_l
             dimension, value = spec.dimension, values.get(spec.name)
             if isinstance(dimension, IntDimension) and dimension.log and isinstance(value, float):
                 whole[spec.name] = dimension.from_continuous(value)
+            elif isinstance(dimension, FloatDimension) and dimension.step is None and isinstance(value, float):
+                whole[spec.name] = _clip_rounding_error(value, dimension.lowest, dimension.highest)
         return self.snap(whole)
 
     def _expand(self) -> Iterator[HyperparameterSpec]:
@@ -551,6 +554,12 @@ def _count_values(low: float, high: float, step: float) -> int:
 def _is_tiny(low: float, step: float) -> bool:
     """Return whether values that are rounded to 12 decimals would be equal, or below their lower bound."""
     return step < _TINY or 0 < abs(low) < _TINY
+
+
+def _clip_rounding_error(value: float, low: float, high: float) -> float:
+    """Return the bound that a number is outside of by a rounding error; any other number as it is."""
+    clipped = min(max(value, low), high)
+    return clipped if math.isclose(value, clipped, rel_tol=1e-9) else value
 
 
 def _value_at(low: float, step: float, index: int) -> float:
