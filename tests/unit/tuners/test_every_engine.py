@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from support.builders import tuner
-from support.engines import ENGINE_ALGORITHMS, marks_of, propose, run_fresh, with_marks
+from support.builders import build_tuner, finished_trial, tuner
+from support.engines import ENGINE_ALGORITHMS, SPACE, marks_of, propose, run_fresh, score_of, with_marks
 
 #: By library: what a study proposes, with which keys, for how many trials. Those with lists alone have another space.
 RUNS: dict[str, list[tuple[str, dict[str, Any], int]]] = {
@@ -31,7 +31,7 @@ RUNS: dict[str, list[tuple[str, dict[str, Any], int]]] = {
 #: Prints what studies propose; a third of their trials has no score.
 PROGRAM = """
 import json, sys
-from support.builders import tuner
+from support.builders import build_tuner, finished_trial, tuner
 from support.engines import propose
 runs = json.loads(sys.argv[2])
 print(json.dumps([propose(tuner(sys.argv[1], name, **keys), count) for name, keys, count in runs]))
@@ -61,3 +61,38 @@ def test_global_random_states_are_kept(pair: tuple[str, str]) -> None:
     after = random.getstate(), np.random.get_state()
     assert before[0] == after[0]
     assert all(np.array_equal(one, other) for one, other in zip(before[1], after[1], strict=True))
+
+
+#: The engines with a Hyperband, whose rungs are the same with nine epochs and an eta of 3.
+HYPERBANDS = [
+    pytest.param(name, marks=marks_of(name)) for name in ENGINE_ALGORITHMS if "hyperband" in ENGINE_ALGORITHMS[name]
+]
+
+
+@pytest.mark.parametrize("library", HYPERBANDS)
+def test_hyperband_fills_rungs_and_promotes_the_best(library: str) -> None:
+    """With nine epochs: nine sets of one epoch, the best three for three, the best for nine; then the next bracket."""
+    found = propose(tuner(library, "hyperband"), 22)
+    assert [epochs for _, _, epochs in found] == [1] * 9 + [3] * 3 + [9] + [3] * 5 + [9] + [9] * 3
+    promoted = [number for number, (_, parent, _) in enumerate(found) if parent is not None]
+    assert promoted == [9, 10, 11, 12, 18]
+    for values, parent, _ in found:
+        assert parent is None or found[parent][0] == values
+
+
+@pytest.mark.parametrize("at_once", [2, 64])
+@pytest.mark.parametrize("library", HYPERBANDS)
+def test_batch_ends_with_its_rung(library: str, at_once: int) -> None:
+    """A batch holds sets of one rung, and batches of any size give the same proposals."""
+    expected = propose(tuner(library, "hyperband"), 22)
+    made = build_tuner(tuner(library, "hyperband"), SPACE, 22, 3)
+    found: list[Any] = []
+    while len(found) < 22:
+        asked = made.ask_batch(min(at_once, 22 - len(found)))
+        assert len({proposal.epochs for proposal in asked}) == 1
+        for proposal in asked:
+            values = proposal.hyperparameters
+            score = score_of(values, len(found))
+            found.append([values, proposal.parent, proposal.epochs])
+            made.tell(finished_trial(score, hyperparameters=values))
+    assert found == expected

@@ -146,7 +146,7 @@ def test_find_slides_in_capitals(tmp_path: Path):
 
 
 def test_find_slides_ignores_masks_and_says_so(tmp_path: Path):
-    """A mask next to a slide is no slide, unless it has an annotation of its own."""
+    """A mask next to a slide is no slide, unless it has its own annotation."""
     tree(tmp_path, "p1.svs", "p1.csv", "p1_mask.tif", "p1-tumor_mask.tiff", "p1_left.tif", "p2_mask.tif", "p2_mask.csv")
     tree(tmp_path, "p2.tif", "p9.xml", "photo.png", "readme.docx")
     found = find_slides(tmp_path)

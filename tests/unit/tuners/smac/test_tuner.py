@@ -7,7 +7,7 @@ import pytest
 from blindtune.search_space import Space
 from blindtune.tuners.smac.config import SmacConfig
 from support.builders import build_tuner, check, finished_trial, tuner
-from support.engines import SPACE, marks_of, propose, score_of
+from support.engines import SPACE, marks_of, propose
 
 pytestmark = marks_of("smac")
 
@@ -17,33 +17,10 @@ def run(algorithm: str, count: int, **keys: Any) -> list[list[Any]]:
     return propose(tuner("smac", algorithm, **keys), count)
 
 
-def test_hyperband_fills_rungs_and_promotes_the_best() -> None:
-    """With nine epochs: nine sets of one epoch, the best three for three, the best for nine; then the next bracket."""
-    found = run("hyperband", 22)
-    assert [epochs for _, _, epochs in found] == [1] * 9 + [3] * 3 + [9] + [3] * 5 + [9] + [9] * 3
-    promoted = [number for number, (_, parent, _) in enumerate(found) if parent is not None]
-    assert promoted == [9, 10, 11, 12, 18]
-    for values, parent, _ in found:
-        assert parent is None or found[parent][0] == values
+def test_hyperband_takes_eta_and_min_epochs() -> None:
+    """Both decide the rungs."""
     epochs = [epochs for _, _, epochs in run("hyperband", 9, eta=2, min_epochs=4)]
     assert epochs == [4, 4, 9, 9, 9, 4, 4, 9, 9]
-
-
-@pytest.mark.parametrize("at_once", [2, 64])
-def test_batch_ends_with_its_rung(at_once: int) -> None:
-    """A batch holds sets of one rung, and batches of any size give the same proposals."""
-    expected = run("hyperband", 22)
-    made = build_tuner(tuner("smac", "hyperband"), SPACE, 22, 3)
-    found: list[Any] = []
-    while len(found) < 22:
-        asked = made.ask_batch(min(at_once, 22 - len(found)))
-        assert len({proposal.epochs for proposal in asked}) == 1
-        for proposal in asked:
-            values = proposal.hyperparameters
-            score = score_of(values, len(found))
-            found.append([values, proposal.parent, proposal.epochs])
-            made.tell(finished_trial(score, hyperparameters=values))
-    assert found == expected
 
 
 def test_n_initial_decides_the_initial_design_for_any_budget() -> None:

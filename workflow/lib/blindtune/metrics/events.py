@@ -10,7 +10,7 @@ overlaps it, from 30 s before it to 60 s after it. An alarm that overlaps no suc
 import itertools
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blindtune.core.errors import UserError
 
@@ -34,8 +34,26 @@ _SZCORE = {
 }
 
 Interval = tuple[float, float]
-#: Number of the patient, recordings, recorded seconds, events, detected events, false alarms.
-PatientCounts = tuple[int, int, float, int, int, int]
+
+
+class PatientCounts(NamedTuple):
+    """What was detected in the recordings of one patient.
+
+    Attributes:
+        patient: number of the patient.
+        recordings: number of recordings.
+        seconds: recorded seconds.
+        events: number of events.
+        detected: number of them that were detected.
+        false_alarms: number of alarms that belong to no event.
+    """
+
+    patient: int
+    recordings: int
+    seconds: float
+    events: int
+    detected: int
+    false_alarms: int
 
 
 def are_event_arrays(arrays: Mapping[str, "NDArray[Any]"]) -> bool:
@@ -73,13 +91,13 @@ def count_events(arrays: Mapping[str, "NDArray[Any]"]) -> list[PatientCounts]:
         counted = compare_events([(start, stop) for _, start, stop in events.tolist()], alarms, end)
         of_patient.setdefault(int(patient), []).append((seconds, *counted))
     return [
-        (
+        PatientCounts(
             patient,
-            len(found),
-            math.fsum(seconds for seconds, _, _, _ in found),
-            sum(events for _, events, _, _ in found),
-            sum(detected for _, _, detected, _ in found),
-            sum(false_alarms for _, _, _, false_alarms in found),
+            recordings=len(found),
+            seconds=math.fsum(seconds for seconds, _, _, _ in found),
+            events=sum(events for _, events, _, _ in found),
+            detected=sum(detected for _, _, detected, _ in found),
+            false_alarms=sum(false_alarms for _, _, _, false_alarms in found),
         )
         for patient, found in sorted(of_patient.items())
     ]

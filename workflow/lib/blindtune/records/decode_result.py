@@ -235,9 +235,7 @@ def events_of(predictions: Predictions) -> Predictions:
 def count_by_patient(predictions: Predictions) -> list[EventCounts] | None:
     """Return what follows for event-based scores; None if the predictions hold none."""
     arrays = events_of(predictions)
-    names = tuple(EventCounts.model_fields)
-    found = count_events(arrays) if arrays else None
-    return None if found is None else [EventCounts(**dict(zip(names, one, strict=True))) for one in found]
+    return [EventCounts(**one._asdict()) for one in count_events(arrays)] if arrays else None
 
 
 def _are_details(details: Predictions, wrong: "NDArray[Any]") -> bool:

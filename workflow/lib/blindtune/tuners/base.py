@@ -262,6 +262,24 @@ class TunerConfig(Strict):
         """
 
 
+class RungTuner(Tuner):
+    """A tuner that fills rungs and promotes the best sets of each, for a library that gives one set at a time."""
+
+    def ask_batch(self, n: int) -> list[Proposal]:
+        """Return at most `n` sets of the current rung.
+
+        A batch never goes beyond the rung: there a library would not wait for scores, but begin another bracket.
+        """
+        first = self.ask()
+        if first is None:
+            return []
+        return [first, *islice(iter(self.ask, None), min(n - 1, self.count_remaining_of_rung()))]
+
+    def count_remaining_of_rung(self) -> int:
+        """Count the sets still to come of the rung to which the last set belongs."""
+        raise NotImplementedError
+
+
 class FixedListTuner(Tuner):
     """A tuner that proposes the sets of a list, in order: manual models, candidates of a baseline, grids."""
 

@@ -440,7 +440,7 @@ class _PlaceSearch:
     def _read_pixels(self, tried: Iterator[_TriedPlace]) -> Iterator[_TriedPlace]:
         """Yield the same places, with the pixels of those that are not rejected so far."""
         while batch := list(islice(tried, BATCH)):
-            # Whatever its pixels are, each of these will be taken, so that no place that overlaps it is looked at.
+            # Each of these will be taken for any pixels, so that no place that overlaps it is looked at.
             wanted: list[_TriedPlace] = []
             taken = self.taken.copy()
             for one in batch:

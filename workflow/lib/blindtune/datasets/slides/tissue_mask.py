@@ -1,6 +1,7 @@
 """Where a slide has tissue, from a small picture of it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +65,7 @@ class TissueMask:
         corners = np.floor(at * self.size - side / 2).astype(np.int64)
         return [(int(x), int(y)) for x, y in corners]
 
-    @property
+    @cached_property
     def _sums(self) -> NDArray[np.float64]:
         """Number of pixels of tissue above and to the left, (n_rows + 1, n_columns + 1)."""
         total = np.zeros((self.mask.shape[0] + 1, self.mask.shape[1] + 1))

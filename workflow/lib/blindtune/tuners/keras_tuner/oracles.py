@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from blindtune.core.seeds import derive
 from blindtune.records.trial import Trial
 from blindtune.search_space import Hyperparameters, Space
-from blindtune.tuners.base import Proposal, Tuner
+from blindtune.tuners.base import Proposal, RungTuner, Tuner
 from blindtune.tuners.keras_tuner.space import to_keras_values
 
 if TYPE_CHECKING:
@@ -66,20 +66,10 @@ class IndependentOracleTuner(OracleTuner):
         return list(islice(iter(self.ask, None), n))
 
 
-class HyperbandTuner(OracleTuner):
+class HyperbandTuner(RungTuner, OracleTuner):
     """Hyperband's oracle, which adds to its values the promoted trial and the epoch at which training ends."""
 
-    def ask_batch(self, n: int) -> list[Proposal]:
-        """Return at most `n` sets of the current rung.
-
-        A batch never goes beyond the rung: there the oracle would not wait for scores, but begin another bracket.
-        """
-        first = self.ask()
-        if first is None:
-            return []
-        return [first, *islice(iter(self.ask, None), min(n - 1, self._count_remaining_of_rung()))]
-
-    def _count_remaining_of_rung(self) -> int:
+    def count_remaining_of_rung(self) -> int:
         """Count the sets still to come of the rung to which the last set belongs."""
         last = self._running[-1].trial_id
         for bracket in self._oracle._brackets:

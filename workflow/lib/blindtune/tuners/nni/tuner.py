@@ -10,7 +10,7 @@ from blindtune.core.light_imports import leave_out
 from blindtune.core.random_state import OwnRandomState, keep_random_state
 from blindtune.records.trial import Trial
 from blindtune.search_space import Hyperparameters, Space
-from blindtune.tuners.base import FixedListTuner, Proposal, Tuner, TunerContext
+from blindtune.tuners.base import FixedListTuner, Proposal, RungTuner, Tuner, TunerContext
 from blindtune.tuners.engine_space import EngineDimension, list_dimensions, list_grid_sets, to_hyperparameters
 from blindtune.tuners.nni.config import NniConfig
 from blindtune.tuners.nni.pruners import NniNoPrunerConfig
@@ -178,7 +178,7 @@ class NniTuner(Tuner):
         self._n_told += 1
 
 
-class BracketTuner(Tuner):
+class BracketTuner(RungTuner):
     """The brackets of NNI's Hyperband advisor, one after the other; the advisor itself needs NNI's manager.
 
     Args:
@@ -217,10 +217,9 @@ class BracketTuner(Tuner):
         self._n_asked += 1
         return Proposal(to_hyperparameters(self._space, parameters), parent, int(parameters["TRIAL_BUDGET"]))
 
-    def ask_batch(self, n: int) -> list[Proposal]:
-        """Return at most `n` sets of the current rung."""
-        first = self.ask()
-        return [first, *(self.ask() for _ in range(min(n - 1, len(self._waiting))))]
+    def count_remaining_of_rung(self) -> int:
+        """Count the sets still to come of the rung to which the last set belongs."""
+        return len(self._waiting)
 
     def tell(self, trial: Trial) -> None:
         """Pass a score to the bracket; a trial without one has the worst."""

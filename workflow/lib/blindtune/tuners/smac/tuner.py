@@ -3,7 +3,6 @@
 import logging
 import warnings
 from collections import deque
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from blindtune.core.light_imports import leave_out
 from blindtune.core.random_state import keep_random_state
 from blindtune.records.trial import Trial
 from blindtune.search_space import Space
-from blindtune.tuners.base import FixedListTuner, Proposal, Tuner, TunerContext
+from blindtune.tuners.base import FixedListTuner, Proposal, RungTuner, Tuner, TunerContext
 from blindtune.tuners.engine_space import list_dimensions, to_hyperparameters
 from blindtune.tuners.smac.config import SmacConfig
 from blindtune.tuners.smac.space import build_configuration_space, to_numbers
@@ -38,7 +37,7 @@ def create(config: SmacConfig, context: TunerContext) -> Tuner:
         # SMAC's designs need a dimension, and it never tries a set twice.
         return FixedListTuner([to_hyperparameters(space, {})])
     facade = create_facade(config, context)
-    return RungTuner(space, facade) if config.promotes_trials else FacadeTuner(space, facade)
+    return RungFacadeTuner(space, facade) if config.promotes_trials else FacadeTuner(space, facade)
 
 
 def _load_smac() -> None:
@@ -117,7 +116,7 @@ class FacadeTuner(Tuner):
         return Proposal(to_hyperparameters(self._space, to_numbers(info.config)))
 
 
-class RungTuner(FacadeTuner):
+class RungFacadeTuner(RungTuner, FacadeTuner):
     """A facade that allocates epochs: the best sets of a rung are tried again, with more epochs.
 
     Args:
@@ -131,17 +130,7 @@ class RungTuner(FacadeTuner):
         self._trials: dict[Any, int] = {}
         self._n_asked = 0
 
-    def ask_batch(self, n: int) -> list[Proposal]:
-        """Return at most `n` sets of the current rung.
-
-        A batch never goes beyond the rung: there SMAC would not wait for scores, but begin another bracket.
-        """
-        first = self.ask()
-        if first is None:
-            return []
-        return [first, *islice(iter(self.ask, None), min(n - 1, self._count_remaining_of_rung()))]
-
-    def _count_remaining_of_rung(self) -> int:
+    def count_remaining_of_rung(self) -> int:
         """Count the sets still to come of the rung to which the last set belongs."""
         intensifier, last = self._facade.intensifier, self._running[-1]
         history = self._facade.runhistory
