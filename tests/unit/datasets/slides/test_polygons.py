@@ -285,3 +285,36 @@ def test_find_tangle_counts_crossings_within_lines(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(polygons_module, "MAX_LINE_PAIRS", 3)
     said = polygons_module._find_tangle(there_and_back)
     assert said == "more than 3 pairs of its lines are close to each other"
+
+
+def comb(n_teeth: int, size: int = 900, turned: bool = False) -> NDArray[np.float64]:
+    """A valid outline with teeth as long as it is wide; turned by 90 degrees it crosses one that is not everywhere."""
+    x = np.linspace(0, size, n_teeth, endpoint=False)[:, None]
+    tooth = [(0, size - 1), (0.4 * size / n_teeth, size - 1), (0.4 * size / n_teeth, 1), (size / n_teeth, 1)]
+    points = np.concatenate([np.stack([x + dx, np.full_like(x, y)], axis=2) for dx, y in tooth], axis=1).reshape(-1, 2)
+    outline = np.array([(0, 0), *points, (size, 0)])
+    return outline[:, ::-1] if turned else outline
+
+
+def test_outlines_that_cross_each_other_thousands_of_times_are_bad():
+    """Of two such regions the later one is bad, whether of one class, negative or a hole."""
+    first, second = region("dcis", comb(100), "region 1"), region("dcis", comb(100, turned=True), "region 2")
+    negative = Region("region 3", "dcis", comb(100, turned=True), layer="b", negative=True)
+    holed = Region("region 4", "indc", comb(100), holes=(comb(100, turned=True),))
+    reason = "cannot be used, its outline is too tangled (it and {} cross more than 5,000 times)"
+    found = compute_areas([first, second], CLASSES, (999, 999))
+    assert found.oddities == [f"region 2 (dcis) {reason.format('region 1')}"]
+    alone = compute_areas([first], CLASSES, (999, 999))
+    assert found.by_class["dcis"].area == pytest.approx(alone.by_class["dcis"].area, rel=1e-9)
+    found = compute_areas([first, negative], CLASSES, (999, 999))
+    assert found.oddities == [f"region 1 (dcis) {reason.format('region 3')}"]
+    found = compute_areas([holed], CLASSES, (999, 999))
+    assert found.oddities == [f"region 4 (indc) {reason.format('its holes, or two of these,')}"]
+
+
+def test_large_outlines_that_do_not_cross_often_are_kept():
+    """Equal outlines of many vertices, and combs with few crossings, are used as they are."""
+    same = compute_areas([region("dcis", comb(100)), region("indc", comb(100))], CLASSES, (999, 999))
+    few = compute_areas([region("dcis", comb(30)), region("indc", comb(30, turned=True))], CLASSES, (999, 999))
+    assert not same.oddities and not few.oddities
+    assert same.by_class["dcis"].area == same.by_class["indc"].area == pytest.approx(few.by_class["indc"].area, rel=0.1)

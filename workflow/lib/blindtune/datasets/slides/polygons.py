@@ -8,8 +8,8 @@
 - Where regions of two classes cross without one being within the other, the crossing belongs to both. A patch there is
   left out by `max_other`.
 
-A region on which the geometry fails, or that crosses itself thousands of times, is left out and named. An area of many
-vertices is divided into cells, so that what is asked about a square only takes the few shapes that are near it.
+A region on which the geometry fails, or that crosses itself or another thousands of times, is left out and named. An
+area of many vertices is divided into cells, so that what is asked about a square only takes the few shapes near it.
 """
 
 import math
@@ -47,6 +47,9 @@ _PAIRS_AT_ONCE = 100
 #: repair grows with both: so many take up to ten seconds, and freehand outlines have dozens of crossings.
 MAX_CROSSINGS, MAX_LINE_PAIRS = 5000, 2_000_000
 _LINES_AT_ONCE = 10
+#: The same limits hold for two outlines, which are only compared if the product of their numbers of vertices is larger
+#: than this: people draw none with as many crossings. Pairs of lines that are compared at once, at most.
+_MIN_PRODUCT, _LINE_PAIRS_AT_ONCE = 100_000, 1_000_000
 #: How often a point is drawn again that is in the bounds of a cell but not in the cell.
 _MAX_REDRAWS = 200
 
@@ -119,8 +122,10 @@ def compute_areas(regions: list[Region], classes: dict[str, list[str]], size: tu
     owners = np.array([class_of.get(one.label, -1) for one in counted], dtype=np.int64)
     of_class = owners >= 0
     oddities = _Oddities(counted)
-    shapes = _shape_regions(counted, of_class, oddities)
-    _cut_negatives([one for one in regions if one.negative], counted, shapes, oddities)
+    negatives = [one for one in regions if one.negative]
+    shapes, cuts = _shape_regions(counted, of_class, oddities), _shape_negatives(negatives, oddities)
+    _drop_tangled([*negatives, *counted], cuts, shapes, oddities)
+    _cut_negatives(negatives, cuts, counted, shapes, oddities)
     shapes = _clip_regions(counted, shapes, of_class, size, oddities)
     shapes, owners_of_parts = _cut_nested(shapes, owners, oddities)
     by_class = {name: _join(shapes[owners_of_parts == number], size) for number, name in enumerate(names)}
@@ -271,7 +276,10 @@ def _shape_regions(regions: list[Region], of_class: NDArray[np.bool_], oddities:
             if few or not valid[at]:
                 shapes[at] = _repair(shapes[at])
             if one.holes:
-                cut = shapely.union_all([compute_area(hole) for hole in one.holes])
+                holes = np.array([compute_area(hole) for hole in one.holes])
+                for _, how in _find_tangled(np.concatenate([shapes[at : at + 1], holes])).values():
+                    raise GEOSException(f"it and its holes, or two of these, {how}")
+                cut = shapely.union_all(holes)
                 shapes[at] = _keep_polygons(shapely.difference(shapes[at], cut))
             if of_class[at] and shapes[at].is_empty:
                 oddities.add(at, "has no area")
@@ -283,13 +291,110 @@ def _shape_regions(regions: list[Region], of_class: NDArray[np.bool_], oddities:
     return shapes
 
 
-def _cut_negatives(negatives: list[Region], regions: list[Region], shapes: NDArray[Any], oddities: "_Oddities") -> None:
-    """Cut every negative region out of the regions of its layer, in place."""
-    import shapely
-
+def _shape_negatives(negatives: list[Region], oddities: "_Oddities") -> NDArray[Any]:
+    """Return the shape of each negative region, as `_shape_regions` does."""
     own_oddities = _Oddities(negatives)
     cuts = _shape_regions(negatives, np.zeros(len(negatives), bool), own_oddities)
     oddities.others += own_oddities.list_by_class(np.full(len(negatives), -1))
+    return cuts
+
+
+def _drop_tangled(regions: list[Region], cuts: NDArray[Any], shapes: NDArray[Any], oddities: "_Oddities") -> None:
+    """Empty the shapes of regions that cross an earlier one too often, in place.
+
+    Args:
+        regions: the negative regions and then the others.
+        cuts: shapes of the negative ones, which count as the earlier ones: without one, a region would be too large.
+        shapes: shapes of the others.
+        oddities: where the regions are named.
+    """
+    import shapely
+
+    for number, (other, how) in _find_tangled(np.concatenate([cuts, shapes])).items():
+        (cuts if number < len(cuts) else shapes)[number - len(cuts)] = shapely.Polygon()
+        text = f"cannot be used, its outline is too tangled (it and {regions[other].name} {how})"
+        if number < len(cuts):
+            oddities.others.append(f"{regions[number].name} ({regions[number].label or 'negative'}) {text}")
+        else:
+            oddities.add(number - len(cuts), text)
+
+
+def _find_tangled(shapes: NDArray[Any]) -> dict[int, tuple[int, str]]:
+    """Return the shapes that cross an earlier one too often, by their numbers: the number of that one, and how."""
+    import shapely
+
+    counts = shapely.get_num_coordinates(shapes)
+    most = counts.max(initial=0)
+    found: dict[int, tuple[int, str]] = {}
+    candidates = np.flatnonzero(counts * most > _MIN_PRODUCT)
+    if len(candidates) < 2:
+        return found
+    tree = shapely.STRtree(shapes[candidates])
+    for at in candidates[np.argsort(-counts[candidates], kind="stable")].tolist():
+        if counts[at] ** 2 <= _MIN_PRODUCT:
+            break
+        others = candidates[tree.query(shapely.boundary(shapes[at]), predicate="intersects")]
+        # Each pair once, from the one with more vertices.
+        smaller = (counts[others] < counts[at]) | ((counts[others] == counts[at]) & (others > at))
+        wanted = smaller & (counts[others] * counts[at] > _MIN_PRODUCT)
+        for other, how in _count_crossings(shapes, at, np.sort(others[wanted])).items():
+            found.setdefault(max(at, other), (min(at, other), how))
+    return dict(sorted(found.items()))
+
+
+def _count_crossings(shapes: NDArray[Any], at: int, others: NDArray[np.int64]) -> dict[int, str]:
+    """Return the shapes that cross the one at the number ``at`` too often, and how often."""
+    import shapely
+
+    lines, _ = _list_lines(shapes[[at]])
+    tree = shapely.STRtree(_bounds_of(lines))
+    other_lines, owners = _list_lines(shapes[others])
+    n_pairs, n_crossings = np.zeros(len(others), np.int64), np.zeros(len(others), np.int64)
+    first, chunk = 0, max(1, _LINE_PAIRS_AT_ONCE // len(lines))
+    while first < len(other_lines):
+        numbers = np.arange(first, min(first + chunk, len(other_lines)))
+        first += chunk
+        # Of those that are known to be tangled, no more is counted.
+        is_open = (n_pairs <= MAX_LINE_PAIRS) & (n_crossings <= MAX_CROSSINGS)
+        numbers = numbers[is_open[owners[numbers]]]
+        one, other = tree.query(_bounds_of(other_lines[numbers]))
+        one = numbers[one]
+        n_pairs += np.bincount(owners[one], minlength=len(others))
+        crosses = _cross(other_lines[one], lines[other])
+        n_crossings += np.bincount(owners[one[crosses]], minlength=len(others))
+    close = f"have more than {MAX_LINE_PAIRS:,} pairs of lines that are close to each other"
+    often = f"cross more than {MAX_CROSSINGS:,} times"
+    return {
+        int(number): often if crossings > MAX_CROSSINGS else close
+        for number, pairs, crossings in zip(others, n_pairs, n_crossings, strict=True)
+        if crossings > MAX_CROSSINGS or pairs > MAX_LINE_PAIRS
+    }
+
+
+def _list_lines(shapes: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the lines of outlines and holes, (n_lines, 2 ends, 2), and the number of the shape of each."""
+    import shapely
+
+    parts, of_shape = shapely.get_parts(shapes, return_index=True)
+    rings, of_part = shapely.get_rings(parts, return_index=True)
+    points, of_ring = shapely.get_coordinates(rings, return_index=True)
+    joined = np.flatnonzero(of_ring[:-1] == of_ring[1:])
+    return np.stack([points[joined], points[joined + 1]], axis=1), of_shape[of_part[of_ring[joined]]]
+
+
+def _bounds_of(lines: NDArray[np.float64]) -> NDArray[Any]:
+    """Return the bounds of lines, (n_lines, 2 ends, 2), as shapes."""
+    import shapely
+
+    return np.asarray(shapely.box(*lines.min(axis=1).T, *lines.max(axis=1).T))
+
+
+def _cut_negatives(
+    negatives: list[Region], cuts: NDArray[Any], regions: list[Region], shapes: NDArray[Any], oddities: "_Oddities"
+) -> None:
+    """Cut every negative region out of the regions of its layer, in place."""
+    import shapely
+
     for layer in sorted({one.layer for one in negatives}):
         own = np.flatnonzero([one.layer == layer for one in regions])
         inner = np.flatnonzero([one.layer == layer for one in negatives])
@@ -507,7 +612,7 @@ def _find_tangle(ring: NDArray[np.float64]) -> str | None:
     import shapely
 
     lines = np.stack([ring[:-1], ring[1:]], axis=1)
-    boxes = shapely.box(*lines.min(axis=1).T, *lines.max(axis=1).T)
+    boxes = _bounds_of(lines)
     tree = shapely.STRtree(boxes)
     n_pairs = n_crossings = 0
     for first in range(0, len(lines), _LINES_AT_ONCE):
