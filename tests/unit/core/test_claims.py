@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from blindtune.core import claims
 from blindtune.core.claims import LIMIT, SILENCE, Owner, claim, identify_machine
 from blindtune.core.errors import ClaimedError, LostClaimError, UserError
+from blindtune.core.files import write_text
 from support.claims import NO_PROCESS, claim_files, leave_claim
 from support.fake_slurm import FakeSlurm
 from support.workflow_runs import ROOT
@@ -366,6 +367,10 @@ def test_removed_claim_is_lost(path: Path) -> None:
         path.with_name(".42.claim-1").unlink()
         with pytest.raises(LostClaimError, match="by another process"):
             held.check()
+        with pytest.raises(LostClaimError):
+            write_text(path.with_name("manifest.json"), "of a process that was taken for dead")
+    assert not path.with_name("manifest.json").exists()
+    write_text(path.with_name("manifest.json"), "of a process without claims")
 
 
 def test_claim_beats_while_it_is_held(path: Path, monkeypatch: Patch) -> None:

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blindtune.core.arrays import digest_arrays, write_array
-from blindtune.core.errors import UserError
+from blindtune.core.errors import LostClaimError, UserError
 from blindtune.core.files import (
+    FileTransaction,
     canonical_json,
+    check_before_writes,
     digest_file,
     digest_json,
     next_free_path,
@@ -160,3 +162,48 @@ def test_next_free_path_takes_the_first_free_number(tmp_path: Path) -> None:
     assert next_free_path(path) == tmp_path / "folder-1"
     (tmp_path / "folder-1").mkdir()
     assert next_free_path(path) == tmp_path / "folder-2"
+
+
+def lose() -> None:
+    raise LostClaimError("taken over")
+
+
+def test_no_file_gets_its_name_after_the_claim_was_lost(tmp_path: Path) -> None:
+    """A process that was taken for dead leaves the files of its successor alone, whole ones and those in writing."""
+    path, part = tmp_path / "x.json", tmp_path / ".x.part.json"
+    path.write_text("of the successor")
+    lost = False
+
+    def write(part: Path) -> None:
+        nonlocal lost
+        part.write_text("old")
+        lost = True
+
+    with check_before_writes(lambda: lose() if lost else None), pytest.raises(LostClaimError):
+        write_atomically(path, write)
+    part.write_text("begun by the successor")
+    with check_before_writes(lose), pytest.raises(LostClaimError):
+        write_atomically(path, write)
+    with pytest.raises(LostClaimError), FileTransaction() as transaction, check_before_writes(lambda: None):
+        transaction.remove(path)
+        raise LostClaimError
+    assert path.read_text() == "of the successor" and part.read_text() == "begun by the successor"
+    write_text(path, "new")
+    assert path.read_text() == "new" and not part.exists()
+
+
+def test_two_processes_never_write_into_the_same_file(tmp_path: Path) -> None:
+    """A process that was stopped with its file open writes into none of its successor."""
+    path = tmp_path / "x.json"
+
+    def write_first(part: Path) -> None:
+        with part.open("w") as stopped:
+            stopped.write("old")
+            stopped.flush()
+            write_text(path, "the new content")
+            stopped.write(" and more of the old")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, write_first)
+    assert path.read_text() == "the new content"

@@ -33,8 +33,8 @@ the times of its clients, their clocks may differ by a minute where Slurm is ask
 claimant whose clock is further ahead takes a living owner for dead; the fence then ends that owner at its next write.
 
 Fencing. An owner that was only stopped (a suspended machine, a network that was away) may be taken for dead.
-`Claim.check` is called before each write: if the file no longer holds the owner's token, the process ends without
-writing.
+`Claim.check` is called before each write, by `blindtune.core.files` and by what appends to records: if the file no
+longer holds the owner's token, the process ends without writing.
 """
 
 import json
@@ -52,6 +52,7 @@ from pathlib import Path
 from typing import NoReturn, Self
 
 from blindtune.core.errors import ClaimedError, LostClaimError, UserError
+from blindtune.core.files import check_before_writes
 from blindtune.core.schedulers import SchedulerJob, has_ended
 
 #: Seconds between two heartbeats.
@@ -275,7 +276,7 @@ def claim(
         notify: takes a line if the claim is taken over or waited for.
 
     Yields:
-        The claim, whose `Claim.check` is called before each write.
+        The claim. `blindtune.core.files` calls its `Claim.check`; who writes otherwise calls it before each write.
 
     Raises:
         ClaimedError: a living process holds it; the message names the process.
@@ -285,7 +286,8 @@ def claim(
     held = Claim(path, what, _acquire(path, what, owner, wait_seconds, notify), owner)
     threading.Thread(target=held.keep_alive, name=f"claim on {path}", daemon=True).start()
     try:
-        yield held
+        with check_before_writes(held.check):
+            yield held
     finally:
         held.release()
 

@@ -13,7 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from blindtune.core.errors import UserError
+from blindtune.core.errors import LostClaimError, UserError
+
+#: Called before each write of this process; see `check_before_writes`.
+_checks: list[Callable[[], None]] = []
 
 
 def canonical_json(value: Any) -> str:
@@ -37,6 +40,25 @@ def digest_file(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
+
+
+@contextmanager
+def check_before_writes(check: Callable[[], None]) -> Iterator[None]:
+    """Call a function before each write of this process during a ``with`` block: before a file and before its name.
+
+    Args:
+        check: Raises `LostClaimError` if this process may no longer write.
+    """
+    _checks.append(check)
+    try:
+        yield
+    finally:
+        _checks.remove(check)
+
+
+def _check_claims() -> None:
+    for check in tuple(_checks):
+        check()
 
 
 class FileTransaction:
@@ -70,15 +92,20 @@ class FileTransaction:
 
         Raises:
             UserError: The disk is full or read-only; the message names ``path``.
+            LostClaimError: This process no longer holds a claim (`check_before_writes`).
         """
         # The suffix stays last: np.save and safetensors choose or check by it.
         # The name is the same every time: what a kill leaves is overwritten and does not accumulate.
         part = path.with_name(f".{path.stem}.part{path.suffix}")
+        _check_claims()
         self._parts[path] = part
         with _refused_by_disk(path):
             self._new_folders += [folder for folder in path.parents if not folder.exists()]
             path.parent.mkdir(parents=True, exist_ok=True)
+            # A process that was taken for dead may have the file open, and would write into that of this process.
+            part.unlink(missing_ok=True)
             write(part)
+            _check_claims()
             with part.open("rb+") as stream:
                 os.fsync(stream.fileno())
 
@@ -90,11 +117,16 @@ class FileTransaction:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Give the files their final names or, on an error, remove every trace of them."""
+        is_lost = isinstance(error, LostClaimError)
         try:
             if kind is None:
                 self._commit()
+        except LostClaimError:
+            is_lost = True
+            raise
         finally:
-            for part in self._parts.values():
+            # After the loss of a claim they may be those of another process.
+            for part in () if is_lost else self._parts.values():
                 with suppress(OSError):  # not there, or a file system that became read-only
                     part.unlink()
             if kind is not None:
@@ -103,6 +135,7 @@ class FileTransaction:
                         folder.rmdir()
 
     def _commit(self) -> None:
+        _check_claims()
         for path, part in self._parts.items():
             with _refused_by_disk(path):
                 part.replace(path)
