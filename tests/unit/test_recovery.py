@@ -54,6 +54,9 @@ def test_recover_removes_the_lock_when_nothing_runs(folder: Path, unlocked: list
         ("results/toy/studies/a/b/42", OTHER, "to end it: kill 12 on other"),
         ("results/toy", OTHER, "results/toy: is in use by process 12 on other"),
         ("resources/a.csv", OTHER, "resources/a.csv: is in use by process 12 on other"),
+        # Below the prefix of a module.
+        ("tuned/results/toy", OTHER, "tuned/results/toy: is in use by process 12 on other"),
+        ("parts/tuned/results/toy", OTHER, "parts/tuned/results/toy: is in use by process 12 on other"),
         ("results/toy/studies/a/b/42", {"scheduler": "Slurm", "job_id": "7", **OTHER}, "to end it: scancel 7"),
         ("results/toy/studies/a/b/42", {"scheduler": "LSF", "job_id": "7[1]", **OTHER}, "to end it: bkill '7[1]'"),
         ("results/toy/studies/a/b/42", {"content": b"{}"}, "unknown process"),
@@ -84,7 +87,7 @@ def test_recover_names_jobs_that_wait_in_the_queue(
     tmp_path: Path, folder: Path, unlocked: list[Path], capsys: Capture
 ) -> None:
     """A job that was not started yet has no claim: Slurm alone knows of it. A job with a claim is named once."""
-    rows = [f"7\tRUNNING\t{folder}\trule_study", f"8\tPENDING\t{folder}\trule_prepare"]
+    rows = [f"7\tRUNNING\t{folder}\trule_study\tx", f"8\tPENDING\t{folder}\trule_prepare\tx"]
     (tmp_path / "bin" / "squeue.answer").write_text("0\n" + "\n".join(rows) + "\n")
     leave_claim(folder / "results" / "toy" / "42", scheduler="Slurm", job_id="7", **OTHER)
     assert main(["recover"]) == 1
@@ -124,13 +127,16 @@ def test_recover_ends_jobs_of_the_scheduler_and_names_those_that_stay(
 ) -> None:
     """Slurm is told to end its jobs; a process of another machine is left to the user, and so is the lock."""
     monkeypatch.setattr(recovery, "_PATIENCE", 0.0)
-    (tmp_path / "bin" / "squeue.answer").write_text(f"0\n8\tPENDING\t{folder}\t(null)\n")
+    (tmp_path / "bin" / "squeue.answer").write_text(
+        f"0\n8\tPENDING\t{folder}\t(null)\tblindtune-8f3a\n9\tRUNNING\t{folder}\tmy notebook\tjupyter\n"
+    )
     leave_claim(folder / "results" / "toy" / "42", **OTHER)
     assert main(["recover", "--stop"]) == 1
     calls = (tmp_path / "bin" / "calls").read_text().splitlines()
     assert [line for line in calls if line.startswith("scancel")] == ["scancel 8"]
     shown = capsys.readouterr()
     assert "ending Slurm job 8" in shown.out
+    assert "Slurm job 9, RUNNING, was started here too, but not by Snakemake: it is left alone" in shown.out
     assert "2 processes or jobs of it are still running: results/toy/42: is in use by process 12 on other" in shown.err
     assert unlocked == []
 

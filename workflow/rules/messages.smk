@@ -24,7 +24,8 @@ def explain_failures(jobs):
     failed = [some.jobs if some.is_group() else [some] for some in workflow.scheduler.failed]
     unstarted = explain_unstarted([Path(log) for job in group for log in job.log] for group in failed)
     lines += [f"blindtune: {unstarted}"] if unstarted else []
-    folder = Path(".snakemake/slurm_logs")
-    kept = f", and what the cluster kept of it in {folder}/<rule or group>/<wildcards>" if folder.exists() else ""
+    folders = {".snakemake/slurm_logs": "/<rule or group>/<wildcards>", ".snakemake/cluster_logs": ""}
+    kept_in = " or ".join(f"{folder}{names}" for folder, names in folders.items() if Path(folder).exists())
+    kept = f", and what the cluster kept of it in {kept_in}" if kept_in else ""
     lines.append(f"A job failed. Its log is in {PLACES.root}/logs/<rule>{kept}.")
     return "\n\n".join(lines)

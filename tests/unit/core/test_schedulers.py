@@ -190,11 +190,18 @@ def test_list_slurm_jobs_lists_those_of_the_folder(slurm: FakeSlurm, tmp_path: P
     monkeypatch.setenv("SLURM_JOB_ID", "3")
     (tmp_path / "link").symlink_to(tmp_path)
     rows = [
-        f"1\tPENDING\t{tmp_path}\trule_study",
-        f"2_1\tRUNNING\t{tmp_path}/link\t",
-        f"3\tRUNNING\t{tmp_path}\thead",
-        f"4\tRUNNING\t{tmp_path}/elsewhere\tx",
+        f"1\tPENDING\t{tmp_path}\trule_study\t8f3a",
+        f"2_1\tRUNNING\t{tmp_path}/link\t\tblindtune-8f3a",
+        f"3\tRUNNING\t{tmp_path}\trule_study\thead",
+        f"4\tRUNNING\t{tmp_path}/elsewhere\trule_study\tx",
+        f"5\tRUNNING\t{tmp_path}\tmy notebook\tjupyter",
         "damaged",
     ]
     slurm.answer("squeue", "\n".join(rows) + "\n")
-    assert list_slurm_jobs(tmp_path) == [QueuedJob("1", "PENDING", "rule_study"), QueuedJob("2_1", "RUNNING", "")]
+    found = list_slurm_jobs(tmp_path)
+    assert found == [
+        QueuedJob("1", "PENDING", "rule_study", "8f3a"),
+        QueuedJob("2_1", "RUNNING", "", "blindtune-8f3a"),
+        QueuedJob("5", "RUNNING", "my notebook", "jupyter"),
+    ]
+    assert [job.is_of_a_run() for job in found] == [True, True, False]

@@ -179,6 +179,15 @@ def test_ledger_of_before_is_opened_to_the_group(tmp_path: Path) -> None:
     assert mode_of(tmp_path / "own") == 0o600
 
 
+def test_ledger_that_is_a_link_is_opened_to_the_group(tmp_path: Path) -> None:
+    """The ledger of a group may be linked from where the config names it."""
+    shared, link = tmp_path / "shared", tmp_path / "ledger"
+    shared.mkdir(mode=0o755)
+    link.symlink_to(shared)
+    prepare_ledger_folder(link, group_writable=True)
+    assert mode_of(shared) & 0o2770 == 0o2770
+
+
 def test_ledger_of_another_user_is_refused_while_planning(tmp_path: Path, monkeypatch: Patch) -> None:
     """The message says who can change it."""
     monkeypatch.setattr(ledger_folder.os, "access", lambda path, mode: False)

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,9 @@ from blindtune.core.errors import UserError
 from blindtune.core.schedulers import SchedulerJob, list_slurm_jobs
 from blindtune.start import find_snakefile
 
-#: Folders of a run in which its jobs claim what they write.
+#: Folders of a run in which its jobs claim what they write, and how deep they are below the prefix of a module.
 FOLDERS = ("results", "resources")
+_MAX_PREFIX = 3
 
 #: Seconds to wait for the end of what was told to end: a job of Slurm may take half a minute. Snakemake ends when it
 #: has seen the end of its jobs; it looks at those of Slurm every three minutes at most, and was seen to take 281 s.
@@ -52,13 +53,18 @@ def recover(folder: Path, *, stop: bool, notify: Callable[[str], None]) -> None:
     Raises:
         UserError: something still runs, or the folder is none in which a run was started.
     """
-    if not any((folder / name).is_dir() for name in (*FOLDERS, ".snakemake")):
+    if not (folder / ".snakemake").is_dir() and not any(_find_roots(folder)):
         raise UserError(
             f"{folder.resolve()}: no run was started here, since there is no folder results. Change to the folder in "
             "which snakemake or 'blindtune run' was started, and run this again."
         )
     snakefile = find_snakefile(folder)
     running = list_running(folder)
+    for queued in list_slurm_jobs(folder):
+        if not queued.is_of_a_run():
+            notify(
+                f"Slurm job {queued.id}, {queued.state}, was started here too, but not by Snakemake: it is left alone"
+            )
     for one in running:
         notify(f"{one.what}\n    to end it: {one.command}")
     if running and stop:
@@ -77,17 +83,32 @@ def list_running(folder: Path) -> list[Running]:
     Args:
         folder: where they were started.
     """
-    claims = [claim for name in FOLDERS for claim in find_living(folder / name)]
+    claims = [claim for root in _find_roots(folder) for claim in find_living(root)]
     # Who is in charge comes first: it would start again what is ended before it.
     found = {_key(claim): _describe(claim, folder) for claim in sorted(claims, key=lambda one: len(one.path.parts))}
     named = {one.job.id for one in found.values() if one.job.scheduler == "Slurm"}
     for queued in list_slurm_jobs(folder):
-        if queued.id not in named:
+        if queued.id not in named and queued.is_of_a_run():
             job = SchedulerJob("Slurm", queued.id)
             comment = f" ({queued.comment})" if queued.comment.isprintable() and queued.comment != "(null)" else ""
             what = f"Slurm job {queued.id}, {queued.state}{comment}"
             found[queued.id] = Running(what, job.end_command(), None, job)
     return list(found.values())
+
+
+def _find_roots(folder: Path) -> Iterator[Path]:
+    """Yield the folders below ``folder`` in which jobs claim what they write: a module may have moved them."""
+    level = [folder]
+    for _ in range(_MAX_PREFIX):
+        yield from (path for place in level for name in FOLDERS if (path := place / name).is_dir())
+        level = [path for place in level for path in _list_folders(place) if path.name not in FOLDERS]
+
+
+def _list_folders(folder: Path) -> list[Path]:
+    """Return the folders in a folder that are not hidden; none if it cannot be read."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        return sorted(Path(entry) for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+    return []
 
 
 def _key(claim: LivingClaim) -> str:

@@ -180,11 +180,17 @@ class QueuedJob:
         id: as scancel takes it.
         state: such as ``PENDING``.
         comment: that it was submitted with.
+        name: its name.
     """
 
     id: str
     state: str
     comment: str
+    name: str = ""
+
+    def is_of_a_run(self) -> bool:
+        """Return whether Snakemake submitted it: by the names of the profile, or the comments of the executor."""
+        return self.name.startswith("blindtune") or re.match(r"(rule|group)_[A-Za-z]", self.comment) is not None
 
 
 def list_slurm_jobs(folder: Path) -> list[QueuedJob]:
@@ -200,13 +206,13 @@ def list_slurm_jobs(folder: Path) -> list[QueuedJob]:
         Nothing if there is no Slurm, or if its command fails.
     """
     user = str(os.getuid())
-    status, output, _ = _run("squeue", "--noheader", f"--user={user}", "--format=%i\t%T\t%Z\t%k")
+    status, output, _ = _run("squeue", "--noheader", f"--user={user}", "--format=%i\t%T\t%Z\t%k\t%j")
     rows = [line.split("\t") for line in output.splitlines()] if status == 0 else []
     own = SchedulerJob.of_environment(os.environ).id
     return [
-        QueuedJob(row[0], row[1], row[3])
+        QueuedJob(row[0], row[1], row[3], row[4])
         for row in rows
-        if len(row) == 4
+        if len(row) == 5
         and _ID.fullmatch(row[0])
         and row[0] != own
         and os.path.realpath(row[2]) == str(folder.resolve())

@@ -62,7 +62,8 @@ def find_ledger(given: Path | None) -> Path:
 
 def _open_to_group(folder: Path) -> None:
     """Let the group write to a folder and to all in it that is this user's."""
-    for place, _, files in os.walk(folder):
+    # The folder itself may be a link to one that a group shares; links in it are not followed.
+    for place, _, files in os.walk(folder.resolve()):
         # A new file gets the group of such a folder, in place of the first group of the user who writes it.
         _add_mode(Path(place), stat.S_ISGID | stat.S_IRGRP | stat.S_IWGRP | stat.S_IXGRP)
         for name in files:
