@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[2]
 STUB = Path(__file__).parent / "stub"
 
 
-_RESOURCES = ("mem_mb", "runtime", "gpu", "nodes", "tasks", "slurm_extra")
+_RESOURCES = ("mem_mb", "runtime", "gpu", "nodes", "tasks", "slurm_extra", "slurm_partition")
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ def plan(
     snakefile: Path = ROOT / "Snakefile",
     arguments: Sequence[str] = (),
     storage: StorageSettings | None = None,
+    resources: ResourceSettings | None = None,
 ) -> list[Job]:
     """Every job of the report, needed or not, in a fixed order.
 
@@ -83,12 +84,13 @@ def plan(
         snakefile: through which the workflow is entered.
         arguments: of ``--config``, each as ``KEY=VALUE``, in place of `config`.
         storage: what machines share, and where outputs are.
+        resources: what the command line or a profile gives to jobs; None: two cores.
     """
     if arguments:
         settings = ConfigSettings(config=parse_config(arguments), configfiles=list(overlays), config_args=arguments)
     else:
         settings = ConfigSettings(config=config or {}, configfiles=list(overlays))
-    return _jobs(directory, settings, "dryrun", snakefile, storage)
+    return _jobs(directory, settings, "dryrun", snakefile, storage, resources)
 
 
 def pretend(directory: Path, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,8 +125,9 @@ def _jobs(
     executor: str,
     snakefile: Path = ROOT / "Snakefile",
     storage: StorageSettings | None = None,
+    resources: ResourceSettings | None = None,
 ) -> list[Job]:
-    with _planned(directory, settings, executor, snakefile, storage) as workflow:
+    with _planned(directory, settings, executor, snakefile, storage, resources) as workflow:
         return sorted((_job(workflow.dag, job) for job in workflow.dag.jobs), key=lambda job: job.name)
 
 
@@ -168,6 +171,7 @@ def _planned(
     executor: str,
     snakefile: Path = ROOT / "Snakefile",
     storage: StorageSettings | None = None,
+    resources: ResourceSettings | None = None,
 ) -> Iterator[Any]:
     with (
         patch.object(configfile, "load_configfile", _load_once),
@@ -176,7 +180,7 @@ def _planned(
         SnakemakeApi(OutputSettings(dryrun=executor == "dryrun", quiet={Quietness.ALL})) as api,
     ):
         workflow = api.workflow(
-            resource_settings=ResourceSettings(cores=2),
+            resource_settings=resources or ResourceSettings(cores=2),
             config_settings=settings,
             storage_settings=storage,
             snakefile=snakefile,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import ResourceSettings
 
 from blindtune.tuners import engines
 from support.builders import OVERLAYS
@@ -93,6 +94,37 @@ def test_seeds_in_one_job_is_of_each_dataset(mixed_jobs):
         f"study set_10/{system}/{seed}": (f"{place}/set_10/{system}/{seed}/card.json",)
         for system in ("knn", "mlp_a1")
         for seed in (5, 6)
+    }
+
+
+def test_settings_of_studies_count_for_every_job_that_does_the_work_of_one(tmp_path):
+    """--set-threads and --set-resources of study are also for jobs of all seeds and shards; GPUs have a place."""
+    compare = [
+        {"dataset": "set_08", "systems": ["knn", "mlp_m"], "budget": {"trials": 4}, "seeds_in_one_job": True},
+        {"dataset": "set_10", "systems": ["mlp_a1"], "budget": {"trials": 4}, "shards": {"mlp_a1": 2}},
+    ]
+    jobs = plan(
+        tmp_path,
+        {"compare": compare, "seeds": [5], "resources": {"rules": {"study": {"gpu": 1}}}},
+        resources=ResourceSettings(
+            cores=8,
+            overwrite_threads={"study": 3},
+            overwrite_resources={"study": {"runtime": 77}},
+            default_resources={"slurm_partition": "main", "gpu_partition": "gpus"},
+        ),
+    )
+    found = {job.name: {"threads": job.threads, **dict(job.resources)} for job in jobs}
+    names = ["study_of_all_seeds set_08/knn", "study set_10/mlp_a1/5", "shard set_10/mlp_a1/5/1/2"]
+    assert {(found[name]["threads"], found[name]["runtime"]) for name in names} == {(3, 77)}
+    partitions = {name: (entry["gpu"], entry["slurm_partition"]) for name, entry in found.items() if "gpu" in entry}
+    assert partitions == {
+        "study_of_all_seeds set_08/knn": (0, "main"),
+        "decode set_08/knn": (0, "main"),
+        "study_of_all_seeds set_08/mlp_m": (1, "gpus"),
+        "decode set_08/mlp_m": (1, "gpus"),
+        **dict.fromkeys(("shard set_10/mlp_a1/5/1/2", "shard set_10/mlp_a1/5/2/2"), (1, "gpus")),
+        "study set_10/mlp_a1/5": (1, "gpus"),
+        "decode set_10/mlp_a1": (1, "gpus"),
     }
 
 

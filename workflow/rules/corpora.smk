@@ -11,7 +11,7 @@ rule simulate:
     log:
         PATHS.log("simulate", "{dataset}", "{batch}"),
     group:
-        "corpus"
+        light("simulate", kind="corpus")
     conda:
         "../../envs/data.yaml"
     resources:
@@ -40,7 +40,7 @@ rule extract:
     log:
         PATHS.log("extract", "{visibility}", "{dataset}", "{batch}"),
     group:
-        "corpus"
+        light("extract", kind="corpus")
     conda:
         "../../envs/data.yaml"
     resources:

@@ -31,6 +31,7 @@ rule decode:
         runtime=minutes("decode"),
         grouped=1,
         gpu=gpus("decode"),
+        slurm_partition=partition("decode"),
     params:
         script_code=script_code("decode.py"),
         allow_repeats=lambda wildcards: f"{wildcards.dataset}/{wildcards.system}" in CONFIG.allow_repeated_decode,
@@ -100,6 +101,7 @@ rule post_mortem:
         runtime=minutes("post_mortem"),
         grouped=1,
         gpu=gpus("post_mortem"),
+        slurm_partition=partition("post_mortem"),
     params:
         script_code=script_code("post_mortem.py"),
         ledger=LEDGER,

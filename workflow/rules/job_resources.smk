@@ -24,8 +24,20 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 
+def share_settings(rule, *others):
+    # What --set-resources and --set-threads give for one rule counts for others that do the same work.
+    first, *names = map(workflow.modifier.modify_rulename, (rule, *others))
+    settings = workflow.resource_settings
+    for given in (settings._parsed_overwrite_threads, settings._parsed_overwrite_resources):
+        if first in given:
+            given.update({name: given[first] for name in names if name not in given})
+
+
+share_settings("study", "study_of_all_seeds", "shard")
+
+
 def memory(rule):
-    return lambda wildcards, attempt: ESTIMATOR.needs(rule, dict(wildcards.items()), attempt).mem_mb
+    return lambda wildcards, attempt, threads: ESTIMATOR.needs(rule, dict(wildcards.items()), attempt, threads).mem_mb
 
 
 def minutes(rule):
@@ -42,22 +54,40 @@ def nodes(wildcards):
     return n_nodes if n_nodes > 1 else None
 
 
-def slurm_options(wildcards, input, attempt, threads):
-    # Those of the user's profile. If one of several nodes is lost, the study trains its trials on the others.
+def find_default(name, wildcards, input, attempt, threads):
+    # What the user's profile gives for a resource that a rule sets in some cases only.
     defaults = Resources.from_mapping(workflow.resource_settings.default_resources or {})
     context = {"threads": threads, "rulename": "study", "async_run": workflow.async_run}
-    given = defaults.get("slurm_extra").evaluate(wildcards, input=input, attempt=attempt, **context).value
+    return defaults.get(name).evaluate(wildcards, input=input, attempt=attempt, **context).value
+
+
+def partition(rule):
+    # Of jobs with a GPU that of the profile's default resource `gpu_partition`, if it has one.
+    def find(wildcards, input, attempt, threads):
+        names = ["gpu_partition"] if ESTIMATOR.needs(rule, dict(wildcards.items())).gpu else []
+        found = (find_default(name, wildcards, input, attempt, threads) for name in [*names, "slurm_partition"])
+        return next(filter(None, found), None)
+
+    return find
+
+
+def slurm_options(wildcards, input, attempt, threads):
+    # Those of the user's profile. If one of several nodes is lost, the study trains its trials on the others.
+    given = find_default("slurm_extra", wildcards, input, attempt, threads)
     options = [given, None if nodes(wildcards) is None else "--no-kill"]
     return " ".join(filter(None, options)) or None
 
 
-def light(rule, *names):
-    # The group of a short job, with others that have the same values of these wildcards. A profile names the rule.
+def light(rule, *names, kind=None):
+    # The group of a short job, with others that have the same values of these wildcards. A profile names the kind of
+    # group, by default that of the rule.
+    kind = kind or rule
+
     def group(wildcards):
         if not ESTIMATOR.is_light(rule, dict(wildcards.items())):
             return None
-        group_id = "_".join([rule, *(wildcards[name] for name in names)])
-        workflow.parent_groupids[group_id] = rule
+        group_id = "_".join([kind, *(wildcards[name] for name in names)])
+        workflow.parent_groupids[group_id] = kind
         return group_id
 
     return group

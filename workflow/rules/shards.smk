@@ -24,6 +24,7 @@ rule shard:
         mem_mb=memory("study"),
         runtime=minutes("study"),
         gpu=gpus("study"),
+        slurm_partition=partition("study"),
     params:
         script_code=script_code("shard.py"),
         study=lambda wildcards: study_of(wildcards).model_dump(mode="json"),

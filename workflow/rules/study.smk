@@ -27,6 +27,7 @@ rule study:
         runtime=minutes("study"),
         grouped=1,
         gpu=gpus("study"),
+        slurm_partition=partition("study"),
         nodes=nodes,
         tasks=nodes,
         slurm_extra=slurm_options,

@@ -63,6 +63,10 @@ def test_memory_of_a_study_grows_with_its_workers() -> None:
     assert mem_mb(four, "tpe") >= mem_mb(one, "tpe") + 4 * 600
     assert mem_mb(four, "near") == mem_mb(one, "near")
     assert mem_mb(four, "tpe", "decode") == mem_mb(one, "tpe", "decode")
+    # The cores that a job gets count, more or fewer than the config's workers.
+    wildcards = STUDY | {"system": "tpe"}
+    assert Estimator(one).needs("study", wildcards, threads=4).mem_mb == mem_mb(four, "tpe")
+    assert Estimator(four).needs("study", wildcards, threads=1).mem_mb == mem_mb(one, "tpe")
 
 
 def test_memory_of_a_large_table_comes_from_its_file(tmp_path: Path) -> None:
@@ -135,6 +139,22 @@ def test_gpu_goes_to_systems_whose_trainer_uses_one() -> None:
     assert count(by_rule) == {"expert": 1, "tpe": 1}
     assert count(by_system) == {"tpe": 2}
     assert Estimator(by_rule).needs("figures", {}).gpu == 0
+    # A model is decoded where it was trained, unless the config says otherwise.
+    decodes = [Estimator(by_rule), Estimator(resources(rules={"study": {"gpu": 1}, "decode": {"gpu": 0}}))]
+    assert [one.needs("decode", STUDY | {"system": "tpe"}).gpu for one in decodes] == [1, 0]
+    assert decodes[0].needs("decode", STUDY | {"system": "near"}).gpu == 0
+
+
+def test_batches_of_a_corpus_are_light() -> None:
+    """Batches of simulated recordings and slides share jobs of a cluster; those of many files for an hour do not."""
+    slides = {"source": "slides", "simulate": {}, "stand_in": True, "sizes": {"train": 8, "dev": 8, "eval": 8}}
+    content = merged(TINY, {})
+    config, many = (
+        read(content | {"datasets": {"toy": slides | more}}, "a test") for more in ({}, {"files_per_job": 256})
+    )
+    for rule in ("simulate", "extract"):
+        assert Estimator(config).is_light(rule, {"dataset": "toy", "batch": "train-0"})
+        assert not Estimator(many).is_light(rule, {"dataset": "toy", "batch": "train-0"})
 
 
 def test_trainer_declares_its_needs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,9 @@ _RECORD_BYTES = 200
 #: CPU seconds to verify and read each MB of whole recordings.
 _SECONDS_PER_MB = 0.02
 
+#: CPU seconds to open and survey a raw file, and to cut a sample from it.
+_SECONDS_PER_FILE, _SECONDS_PER_CUT = 5.0, 0.02
+
 #: Minutes of a job that a cluster may run together with others of its kind, at most.
 _LIGHT_MINUTES = 60
 
@@ -97,18 +100,19 @@ class Estimator:
         self._config = config
         self._sizes: dict[str, DataSize] = {}
         self._wholes: dict[str, WholeSize | None] = {}
-        self._found: dict[tuple[str, str, str, bool], Needs] = {}
+        self._found: dict[tuple[str, str, str, bool, int], Needs] = {}
 
-    def needs(self, rule: str, wildcards: Mapping[str, str], attempt: int = 1) -> Needs:
+    def needs(self, rule: str, wildcards: Mapping[str, str], attempt: int = 1, threads: int | None = None) -> Needs:
         """Return what a job asks for.
 
         Args:
             rule: one of `blindtune.config.requests.RuleName`.
             wildcards: of the job; a study without a seed has all of them.
             attempt: from 1; each further attempt asks for as much memory and time again.
+            threads: cores of the job, of which each trains a trial; None: the config's ``workers``.
         """
         dataset, system = wildcards.get("dataset", ""), wildcards.get("system", "")
-        key = (rule, dataset, system, "seed" in wildcards)
+        key = (rule, dataset, system, "seed" in wildcards, threads or self._config.workers)
         if key not in self._found:
             self._found[key] = self._first(*key)
         first = self._found[key]
@@ -133,14 +137,18 @@ class Estimator:
         """
         return self._config.count_nodes(wildcards["dataset"], wildcards["system"])
 
-    def _first(self, rule: str, dataset: str, system: str, has_seed: bool) -> Needs:
+    def _first(self, rule: str, dataset: str, system: str, has_seed: bool, workers: int) -> Needs:
         """Return what the first attempt of a job asks for: what the config says, else what is estimated."""
         settings = self._config.settings(dataset, system) if rule in _SYSTEM_RULES else None
         given = self._given(rule, system)
-        mem_mb, runtime = given.mem_mb, given.runtime
-        gpu = (given.gpu or 0) if settings is not None and may_use_gpu(settings) else 0
+        mem_mb, runtime, gpu = given.mem_mb, given.runtime, given.gpu
+        if settings is None or not may_use_gpu(settings):
+            gpu = 0
+        elif gpu is None:
+            # A model that was trained on a GPU is not built again elsewhere, where sums are rounded otherwise.
+            gpu = self._given("study", system).gpu or 0
         if mem_mb is None:
-            memory = self._memory(rule, dataset, system, settings)
+            memory = self._memory(rule, dataset, system, settings, workers)
             mem_mb = _round_up(_SNAKEMAKE_MB + memory, _MB_STEP)
         if runtime is None:
             seconds = self._seconds(rule, dataset, settings)
@@ -173,10 +181,10 @@ class Estimator:
             self._wholes[dataset] = estimate_recordings(self._config.sources[dataset])
         return self._wholes[dataset]
 
-    def _memory(self, rule: str, dataset: str, system: str, settings: System | None) -> float:
+    def _memory(self, rule: str, dataset: str, system: str, settings: System | None, workers: int) -> float:
         """Return the MB of a job without Snakemake."""
         if settings is not None:
-            return self._system_memory(rule, dataset, system, settings)
+            return self._system_memory(rule, dataset, system, settings, workers)
         match rule:
             case "fetch":
                 return 100
@@ -201,7 +209,7 @@ class Estimator:
         # A recording is in memory as a whole up to 64 MiB, four times that while it is decoded.
         return (850 if isinstance(config, EegConfig) else 700) + 4 * per_file
 
-    def _system_memory(self, rule: str, dataset: str, system: str, settings: System) -> float:
+    def _system_memory(self, rule: str, dataset: str, system: str, settings: System, workers: int) -> float:
         """Return the MB of a study, a decode or a post-mortem: of each process, its libraries and its data."""
         size, trainer = self._size(dataset), _trainer_name(settings)
         process = _BAYES_MB if isinstance(settings, Bayes) else TRAINERS[trainer].memory_mb
@@ -219,10 +227,10 @@ class Estimator:
             memory += WINDOWS_AT_ONCE * size.n_values * _WINDOW_BYTES / 1e6
             memory += _MAPPED * whole.largest_mb + whole.windows * _RECORD_BYTES / 1e6
         if rule != "decode":
-            memory += self._n_workers(dataset, system, settings) * (process + data)
+            memory += self._n_workers(dataset, system, settings, workers) * (process + data)
         return memory
 
-    def _n_workers(self, dataset: str, system: str, settings: System) -> int:
+    def _n_workers(self, dataset: str, system: str, settings: System, workers: int) -> int:
         """Return how many processes train trials on the node of the one that proposes; no other node has more."""
         if not isinstance(settings, Tuned):
             return 0
@@ -230,7 +238,7 @@ class Estimator:
         most = TRAINERS[settings.trainer_name].max_trainings
         must_end = budget.trial_seconds is not None or (most is not None and budget.max_trials() > most)
         on_nodes = self._config.count_nodes(dataset, system) > 1
-        return self._config.workers if self._config.workers > 1 or must_end or on_nodes else 0
+        return workers if workers > 1 or must_end or on_nodes else 0
 
     def _seconds(self, rule: str, dataset: str, settings: System | None) -> float:
         """Return the CPU seconds of a job."""
@@ -246,7 +254,11 @@ class Estimator:
         size = self._size(dataset)
         if rule in ("simulate", "extract", "examples"):
             config = self._config.sources[dataset].config
-            return 30.0 * ((config.files_per_job or FILES_PER_JOB) if isinstance(config, CorpusConfig) else 1)
+            if not isinstance(config, CorpusConfig):
+                return 30.0
+            n_files = config.files_per_job or FILES_PER_JOB
+            per_file = config.max_per_file * len(config.class_names)
+            return n_files * (_SECONDS_PER_FILE + min(per_file, size.n_samples) * _SECONDS_PER_CUT)
         return 60 + 2 * size.mb
 
     def _window_seconds(self, dataset: str, settings: System) -> float:
