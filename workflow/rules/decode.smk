@@ -25,7 +25,7 @@ rule decode:
         light("decode", "dataset")
     conda:
         environment
-    threads: CONFIG.workers
+    threads: cores("decode")
     resources:
         mem_mb=memory("decode"),
         runtime=minutes("decode"),

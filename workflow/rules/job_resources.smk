@@ -36,6 +36,10 @@ def share_settings(rule, *others):
 share_settings("study", "study_of_all_seeds", "shard")
 
 
+def cores(rule):
+    return lambda wildcards: ESTIMATOR.count_cores(rule, dict(wildcards.items()))
+
+
 def memory(rule):
     return lambda wildcards, attempt, threads: ESTIMATOR.needs(rule, dict(wildcards.items()), attempt, threads).mem_mb
 

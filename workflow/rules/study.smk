@@ -21,7 +21,7 @@ rule study:
         light("study", "dataset", "system")
     conda:
         environment
-    threads: CONFIG.workers
+    threads: cores("study")
     resources:
         mem_mb=memory("study"),
         runtime=minutes("study"),

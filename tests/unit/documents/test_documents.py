@@ -27,7 +27,8 @@ COPY = "docs/project/changelog.md"
 #: Sources and kinds that the pages on extending add.
 ADDED = {"moons", "climber", "nearest-mean", "scaled", "worst_class"}
 #: Programs that a reader installs, and parts of the shell.
-PROGRAMS = {"cp", 
+PROGRAMS = {
+    "cp",
     "git",
     "cd",
     ".",

@@ -69,6 +69,16 @@ def test_memory_of_a_study_grows_with_its_workers() -> None:
     assert Estimator(four).needs("study", wildcards, threads=1).mem_mb == mem_mb(one, "tpe")
 
 
+def test_cores_go_to_jobs_that_can_use_them() -> None:
+    """A search trains its trials at once, a reference model has threads; a network alone has one core."""
+    estimator = Estimator(read_config(workers=4))
+    cores = {
+        rule: [estimator.count_cores(rule, STUDY | {"system": name}) for name in ("tpe", "near", "limit", "expert")]
+        for rule in ("study", "decode")
+    }
+    assert cores == {"study": [4, 4, 4, 1], "decode": [1, 4, 4, 1]}
+
+
 def test_memory_of_a_large_table_comes_from_its_file(tmp_path: Path) -> None:
     """A table of 100 MB, which planning does not read, asks for more than a small one."""
     needs = []

@@ -129,6 +129,19 @@ class Estimator:
         on_nodes = rule == "study" and self.count_nodes(wildcards) > 1
         return needs.runtime <= _LIGHT_MINUTES and needs.gpu == 0 and not on_nodes
 
+    def count_cores(self, rule: str, wildcards: Mapping[str, str]) -> int:
+        """Return the number of cores of a job: one if nothing in it can use more than that.
+
+        Args:
+            rule: ``study`` or ``decode``.
+            wildcards: of its job.
+        """
+        settings = self._config.settings(wildcards["dataset"], wildcards["system"])
+        # The trials of a search are trained by processes, and reference models have threads. A network has one core.
+        one_core = Manual if rule == "study" else Manual | Tuned
+        is_network = isinstance(settings, one_core) and TRAINERS[settings.trainer_name].network
+        return 1 if is_network else self._config.workers
+
     def count_nodes(self, wildcards: Mapping[str, str]) -> int:
         """Return the number of nodes of a study.
 
