@@ -11,6 +11,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,10 @@ from typing import Any
 
 #: Where the terminal output of jobs goes.
 LOGS = Path(".snakemake/cluster_logs")
+
+#: Seconds after which a job that the scheduler does not know, and that left no record of its end, counts as failed. The
+#: record of a job that has just ended comes late, and a new job may not be known at once.
+GONE_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -28,18 +33,21 @@ class Scheduler:
         submit: submits {script} with {name}, {cores}, {mem_mb}, {mb_per_core}, {minutes} or {clock}, {gpus} and {log}.
         job_id: finds the id of the job in what it prints, as the first group.
         gpus: what {gpus} is for a job with {number} GPUs; without GPUs it is nothing.
-        status: prints the state of the job {id}.
+        status: commands that print the state of the job {id}; each is asked only if those before do not know it.
         success: found in the state of a job that ended well.
-        failed: found in the state of a job that did not; with neither, the job waits or runs.
+        failed: found in the state of a job that did not.
+        gone: found in what a command prints, errors too, of a job that it does not know, or that ended without a
+            result. With none of the three, the job waits or runs, or the scheduler does not answer.
         cancel: ends the job {id}.
     """
 
     submit: str
     job_id: str
     gpus: str
-    status: str
+    status: tuple[str, ...]
     success: str
     failed: str
+    gone: str
     cancel: str
 
 
@@ -48,9 +56,10 @@ SCHEDULERS = {
         submit="bsub -J {name} -n {cores} -R span[hosts=1] -M {mem_mb} -W {minutes} {gpus} -o {log} {script}",
         job_id=r"Job <(\d+)>",
         gpus="-gpu num={number}",
-        status="bjobs -noheader -o stat {id}",
+        status=("bjobs -noheader -o stat {id}",),
         success=r"\bDONE\b",
         failed=r"\bEXIT\b",
+        gone=r"is not found",
         cancel="bkill {id}",
     ),
     "pbs": Scheduler(
@@ -58,9 +67,11 @@ SCHEDULERS = {
         "{script}",
         job_id=r"(\S+)",
         gpus=":ngpus={number}",
-        status="qstat -x -f {id}",
+        status=("qstat -x -f {id}",),
         success=r"Exit_status = 0\b",
         failed=r"Exit_status = (?!0\b)",
+        # F without an exit status: it was deleted before it ran.
+        gone=r"job_state = F\b|Unknown Job Id",
         cancel="qdel {id}",
     ),
     "sge": Scheduler(
@@ -68,10 +79,11 @@ SCHEDULERS = {
         "-o {log} {script}",
         job_id=r"(\d+)",
         gpus="-l gpu={number}",
-        # qacct knows the jobs that ended.
-        status="qacct -j {id}",
+        # qstat knows the jobs that wait or run, qacct those that ended.
+        status=("qstat -j {id}", "qacct -j {id}"),
         success=r"exit_status\s+0\b",
         failed=r"exit_status\s+[1-9]",
+        gone=r"do not exist|not found",
         cancel="qdel {id}",
     ),
 }
@@ -92,11 +104,12 @@ def submit(script: str) -> str:
     scheduler = _find()
     if scheduler is None:
         return _start(script, log)
-    output = _run(scheduler.submit, check=True, **_describe_needs(job, scheduler), name=name, log=log, script=script)
+    output, _ = _run(scheduler.submit, check=True, **_describe_needs(job, scheduler), name=name, log=log, script=script)
     found = re.search(scheduler.job_id, output)
     if found is None:
         raise SystemExit(f"no job id in what the scheduler printed: {output}")
-    return found.group(1)
+    _find_gone_file(found[1]).unlink(missing_ok=True)  # of an earlier job with this id
+    return found[1]
 
 
 def status(job_id: str) -> str:
@@ -108,10 +121,13 @@ def status(job_id: str) -> str:
     scheduler = _find()
     if scheduler is None:
         return _read_state(job_id)
-    output = _run(scheduler.status, check=False, id=job_id)
-    if re.search(scheduler.success, output):
-        return "success"
-    return "failed" if re.search(scheduler.failed, output) else "running"
+    for command in scheduler.status:
+        output, errors = _run(command, check=False, id=job_id)
+        ended = next((end for end in ("success", "failed") if re.search(getattr(scheduler, end), output)), None)
+        if ended or not re.search(scheduler.gone, f"{output}\n{errors}"):
+            _find_gone_file(job_id).unlink(missing_ok=True)
+            return ended or "running"
+    return _wait_for_record(job_id)
 
 
 def cancel(job_ids: list[str]) -> None:
@@ -126,6 +142,27 @@ def cancel(job_ids: list[str]) -> None:
             _stop(job_id)
         else:
             _run(scheduler.cancel, check=False, id=job_id)
+
+
+def _wait_for_record(job_id: str) -> str:
+    """Return ``failed`` if the scheduler has not known a job for `GONE_SECONDS`."""
+    path, now = _find_gone_file(job_id), time.time()
+    try:
+        since = float(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # it is seen for the first time, or the file was cut off
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(now), encoding="utf-8")
+        return "running"
+    if now - since < GONE_SECONDS:
+        return "running"
+    path.unlink(missing_ok=True)
+    print(f"The scheduler does not know the job {job_id} and has no record of its end: it failed.", file=sys.stderr)
+    return "failed"
+
+
+def _find_gone_file(job_id: str) -> Path:
+    """Return the file with the time at which a job was not known for the first time."""
+    return LOGS / f"{re.sub(r'[^A-Za-z0-9.-]', '_', job_id)}.gone"
 
 
 def _find() -> Scheduler | None:
@@ -149,15 +186,15 @@ def _describe_needs(job: dict[str, Any], scheduler: Scheduler) -> dict[str, Any]
     }
 
 
-def _run(command: str, *, check: bool, **values: Any) -> str:
-    """Run a command and return what it printed."""
+def _run(command: str, *, check: bool, **values: Any) -> tuple[str, str]:
+    """Run a command and return what it printed: output and errors."""
     words = [word.format(**values) for word in command.split()]
     # What asks for GPUs may be nothing, or several words.
     flat = [part for word, given in zip(words, command.split(), strict=True) for part in _split(word, given)]
     ended = subprocess.run(flat, capture_output=True, text=True, check=False)
     if check and ended.returncode != 0:
         raise SystemExit(f"{shlex.join(flat)}: {ended.stderr or ended.stdout}")
-    return ended.stdout
+    return ended.stdout, ended.stderr
 
 
 def _split(word: str, given: str) -> list[str]:

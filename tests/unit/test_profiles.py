@@ -67,7 +67,8 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder.mkdir()
     for name in ("bsub", "bjobs", "bkill", "qsub", "qstat", "qacct", "qdel"):
         tool = folder / name
-        tool.write_text(f'#!/bin/sh\necho {name} "$@" >> {record}\ncat {tmp_path}/answer\n', encoding="utf-8")
+        answer = f"cat {tmp_path}/{name}.error >&2 2>/dev/null; cat {tmp_path}/{name}.answer || cat {tmp_path}/answer"
+        tool.write_text(f'#!/bin/sh\necho {name} "$@" >> {record}\n{answer}\n', encoding="utf-8")
         tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     yield record
@@ -131,7 +132,7 @@ def test_submit_asks_a_scheduler_for_what_the_job_needs(
         ("pbs", "    job_state = F\n    Exit_status = 0", "success"),
         ("pbs", "    job_state = F\n    Exit_status = 271", "failed"),
         ("pbs", "    job_state = F\n    Exit_status = -29", "failed"),
-        ("sge", "error: job id 17 not found", "running"),
+        ("pbs", "    job_state = Q\n    comment = Not Running", "running"),
         ("sge", "exit_status  0", "success"),
         ("sge", "exit_status  137", "failed"),
     ],
@@ -145,6 +146,79 @@ def test_status_reads_the_answer_of_a_scheduler(
     assert scheduler.status("17") == state
     scheduler.cancel(["17", "18"])
     assert tools.read_text(encoding="utf-8").splitlines()[-1].endswith(" 18")
+
+
+@pytest.mark.parametrize(
+    ("name", "answers"),
+    [
+        ("lsf", {"bjobs.error": "Job <17> is not found"}),
+        ("pbs", {"qstat.error": "qstat: Unknown Job Id 17.server"}),
+        ("pbs", {"qstat.answer": "    job_state = F\n    comment = job deleted"}),
+        ("sge", {"qstat.error": "Following jobs do not exist:\n17", "qacct.error": "error: job id 17 not found"}),
+    ],
+)
+def test_job_that_is_gone_fails_after_a_while(
+    scheduler: ModuleType,
+    tools: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    name: str,
+    answers: dict[str, str],
+) -> None:
+    """A job that left no record of its end has failed two minutes after it was first not known, and not before."""
+    monkeypatch.setenv("BLINDTUNE_SCHEDULER", name)
+    now = 1000.0
+    monkeypatch.setattr(scheduler.time, "time", lambda: now)
+
+    def answer(texts: dict[str, str]) -> None:
+        for tool in ("bjobs", "qstat", "qacct"):
+            for kind in ("answer", "error"):
+                (tools.parent / f"{tool}.{kind}").write_text(texts.get(f"{tool}.{kind}", ""), encoding="utf-8")
+
+    answer(answers)
+    assert scheduler.status("17") == "running"
+    now += 200
+    answer({})  # the scheduler knows it again, or does not answer
+    assert scheduler.status("17") == "running"
+    answer(answers)
+    for passed, state in ((0, "running"), (119, "running"), (1, "failed")):
+        now += passed
+        assert scheduler.status("17") == state
+    assert "does not know the job 17" in capfd.readouterr().err
+
+
+def test_record_of_a_job_may_come_late(scheduler: ModuleType, tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Grid Engine's records are read only of a job that does not wait or run, and count when they come."""
+    monkeypatch.setenv("BLINDTUNE_SCHEDULER", "sge")
+    folder = tools.parent
+    (folder / "qstat.answer").write_text("job_number: 17\n", encoding="utf-8")
+    assert scheduler.status("17") == "running"
+    assert tools.read_text(encoding="utf-8") == "qstat -j 17\n"
+    (folder / "qstat.answer").write_text("", encoding="utf-8")
+    (folder / "qstat.error").write_text("Following jobs do not exist:\n17\n", encoding="utf-8")
+    (folder / "qacct.answer").write_text("", encoding="utf-8")
+    (folder / "qacct.error").write_text("error: job id 17 not found\n", encoding="utf-8")
+    assert scheduler.status("17") == "running"
+    (folder / "qacct.answer").write_text("exit_status  0\n", encoding="utf-8")
+    (folder / "qacct.error").unlink()
+    assert scheduler.status("17") == "success"
+    assert list((folder / ".snakemake" / "cluster_logs").iterdir()) == []
+
+
+def test_time_of_another_job_with_the_same_id_does_not_count(
+    scheduler: ModuleType, tools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new job gets its two minutes, though an earlier run left a time; a time that was cut off counts as none."""
+    monkeypatch.setenv("BLINDTUNE_SCHEDULER", "lsf")
+    left = tools.parent / ".snakemake" / "cluster_logs" / "17.gone"
+    left.parent.mkdir(parents=True)
+    left.write_text("0", encoding="utf-8")
+    (tools.parent / "answer").write_text("Job <17> is submitted to queue <normal>.", encoding="utf-8")
+    assert scheduler.submit(write_script(tools.parent, "true")) == "17"
+    assert not left.exists()
+    (tools.parent / "answer").write_text("Job <17> is not found", encoding="utf-8")
+    left.write_text("", encoding="utf-8")
+    assert scheduler.status("17") == "running"
 
 
 def test_unknown_scheduler_is_named(scheduler: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

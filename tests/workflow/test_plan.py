@@ -43,14 +43,26 @@ def test_plan_has_one_job_per_system_and_dataset(default_jobs):
 
 
 def test_plan_gives_sealed_files_to_few_rules(default_jobs):
-    """Only `decode`, `sample_splits` and `prepare` have a sealed file among their inputs."""
-    readers = {job.rule for job in default_jobs if any("/sealed/" in path for path in job.inputs)}
+    """Only `decode`, `sample_splits` and `prepare` have a sealed file among their inputs; the target reads nothing."""
+    readers = {job.rule for job in default_jobs if any("/sealed/" in path for path in job.inputs)} - {"all"}
     assert readers == {"decode", "sample_splits", "prepare"}
     text = (ROOT / "workflow" / "rules" / "decode.smk").read_text(encoding="utf-8")
     assert all(f"rule {rule}:" in text for rule in readers - {"prepare"})
     # Prepare makes the seal: it reads what was cut for eval from the raw files of a corpus, and nothing else of it.
     read = [path for job in default_jobs if job.rule == "prepare" for path in job.inputs if "/sealed/" in path]
     assert read and all("/extracts/eval-" in path for path in read)
+
+
+def test_target_asks_for_every_file_that_must_stay(default_jobs):
+    """The target has the outputs of all jobs as inputs, but for those that may be removed once they were used."""
+    check_target(default_jobs)
+
+
+def check_target(jobs):
+    """Compare the inputs of the target with the outputs of the jobs of a plan."""
+    [target] = [job for job in jobs if job.rule == "all"]
+    kept = {path for job in jobs if job.rule not in ("simulate", "extract", "fetch", "shard") for path in job.outputs}
+    assert set(target.inputs) == kept
 
 
 def test_study_depends_on_the_manifest_only(default_jobs):
@@ -204,9 +216,11 @@ def test_post_mortems_wait_for_every_decode(tmp_path, default_jobs):
         "sample_splits",
         "prepare",
         "post_mortem",
+        "all",
     }
-    reports = ("tables", "figures", "page", "post_mortem")
+    reports = ("tables", "figures", "page", "post_mortem", "all")
     assert [job for job in jobs if job.rule not in reports] == [job for job in default_jobs if job.rule not in reports]
+    check_target(jobs)
     made = {path for job in found for path in job.outputs}
     for rule in ("tables", "figures", "page"):
         [job] = [job for job in jobs if job.rule == rule]

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +40,8 @@ CASES = [
     ("sealed/it/extracts/eval-0000/a.npy", "eval-0000", "extract sealed/it/eval-0000"),
     ("corpora/it/a.edf", "simulated-train-0000", "simulate it/train-0000"),
 ]
+#: The lists of raw files and extracts.
+MADE = [f"{name}.json" for _, name, _ in CASES if name != "manifest"]
 TRIALS = "studies/it/near/7/trials.jsonl"
 FILES = [*(file for file, _, _ in CASES), TRIALS]
 
@@ -127,14 +128,47 @@ def test_study_without_a_card_is_unfinished(folder: Path, caplog: pytest.LogCapt
         kept.rename(card)
 
 
-def test_removed_dataset_starts_nothing(folder: Path) -> None:
-    """A dataset that was removed whole, with its records, is not made again for a report that is complete."""
-    shutil.copytree("results", "kept")
-    for name in ("data", "sealed", "corpora"):
-        shutil.rmtree(ROOT / name)
+#: What a report is made of, and what is left of it where a job of a dataset runs again.
+REPORT = {"tables", "figures", "page"}
+AFTER_PREPARE = {"examples it", "study it/near/7", "decode it/near", *REPORT}
+
+
+@pytest.mark.parametrize(
+    ("place", "made_again"),
+    [
+        ("data/it/manifest.json", {"prepare it", *AFTER_PREPARE}),
+        ("sealed/it/seal.json", {"prepare it", *AFTER_PREPARE}),
+        ("data/it/examples.npz", {"examples it", *REPORT}),
+        ("studies/it/near", {"study it/near/7", "decode it/near", *REPORT}),
+        ("decodes/it/near/7/predictions.npz", {"decode it/near", *REPORT}),
+        ("decodes/it/near/7/surface.npz", {"decode it/near", *REPORT}),
+        ("report/tables/costs.csv", {"tables", "page"}),
+        ("report/figures", {"figures", "page"}),
+        ("report/records.sha256", {"page"}),
+        ("report", REPORT),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_lost_output_is_made_again(folder: Path, place: str, made_again: set[str]) -> None:
+    """An output that is lost while the page is there starts its job, and those that need it, and no other."""
+    (ROOT / place).rename(folder / "kept")
+    try:
+        assert running(plan(folder, CONFIG)) == made_again
+    finally:
+        (folder / "kept").rename(ROOT / place)
     assert running(plan(folder, CONFIG)) == set()
-    shutil.rmtree("results")
-    Path("kept").rename("results")
+
+
+def test_removed_raw_files_and_extracts_start_nothing(folder: Path) -> None:
+    """Simulated raw files and extracts may be removed whole, with their records, once they were used."""
+    places = ["corpora", "data/it/extracts", "sealed/it/extracts", *(f"data/it/side_files/{name}" for name in MADE)]
+    for number, place in enumerate(places):
+        (ROOT / place).rename(folder / f"kept-{number}")
+    try:
+        assert running(plan(folder, CONFIG)) == set()
+    finally:
+        for number, place in enumerate(places):
+            (folder / f"kept-{number}").rename(ROOT / place)
 
 
 @pytest.mark.parametrize(

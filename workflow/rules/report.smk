@@ -12,6 +12,11 @@ RECORDS = {
     "manifests": [PATHS.manifest(comparison.dataset) for comparison in CONFIG.compare],
     "cards": [PATHS.card(study.dataset, study.system, study.seed) for study in STUDIES],
     "decodes": [f"{PATHS.decode(study.dataset, study.system, study.seed)}/result.json" for study in STUDIES],
+    "arrays": [
+        f"{PATHS.decode(study.dataset, study.system, study.seed)}/{name}.npz"
+        for study in STUDIES
+        for name in ("predictions", "surface")
+    ],
     "split_samples": [PATHS.sample_splits(dataset) for dataset in CONFIG.two_feature_datasets()],
     "examples": [PATHS.examples(dataset) for dataset in CONFIG.corpora()],
     "post_mortems": [

@@ -15,6 +15,7 @@ is left out. The result is a table: how often each fault was survived.
 - controller: slurmctld is away for half a minute.
 - time: the job exceeds its time limit.
 - memory: the job exceeds its memory.
+- requeue: Slurm ends the job and starts it again, under its number (`scontrol requeue`).
 """
 
 import argparse
@@ -38,13 +39,19 @@ from blindtune.core.claims import Owner, find_living
 from support.killing_heads import CONFIG, STUDY, prepare_template, recover
 from support.workflow_runs import command, records, snakemake
 
-FAULTS = ("head", "scancel", "node-back", "node-dead", "controller", "time", "memory")
+FAULTS = ("head", "scancel", "node-back", "node-dead", "controller", "time", "memory", "requeue")
 
 #: Seconds after which the first run is killed, since it waits for a job that has ended, and after which a round failed.
 _FIRST, _ALL = 420, 1200
 
 #: Memory that a study cannot do with, and what it gets, in MB.
 _TOO_LITTLE, _ENOUGH = 250, 1500
+
+#: More arguments of the first run. Without the second, whether Slurm may start a job again is for the cluster to say.
+_ARGUMENTS = {
+    "memory": ("--set-resources", f"study:mem_mb={_TOO_LITTLE}"),
+    "requeue": ("--slurm-requeue",),
+}
 
 
 @dataclass
@@ -92,8 +99,7 @@ class Breaker:
         found = Round(fault)
         folder = self._root / f"{fault}-{number}"
         shutil.copytree(self._template, folder, symlinks=True)
-        few = ("--set-resources", f"study:mem_mb={_TOO_LITTLE}") if fault == "memory" else ()
-        arguments = [*self._arguments(), *few]
+        arguments = [*self._arguments(), *_ARGUMENTS.get(fault, ())]
         with (self._root / f"{fault}-{number}.log").open("w") as log:
             head = subprocess.Popen(
                 command(folder, CONFIG, *arguments), cwd=folder, stdout=log, stderr=log, start_new_session=True
@@ -101,7 +107,7 @@ class Breaker:
         if fault != "memory":
             owner = self._wait_for_study(folder, head)
             time.sleep(part * self._seconds)
-            self._break(fault, head, owner)
+            found.faults += self._break(fault, head, owner)
         found.recorded = len(_numbers(folder))
         begun = time.monotonic()
         try:
@@ -150,7 +156,8 @@ class Breaker:
                         return claim.owner
             time.sleep(0.05)
 
-    def _break(self, fault: str, head: "subprocess.Popen[bytes]", owner: Owner) -> None:
+    def _break(self, fault: str, head: "subprocess.Popen[bytes]", owner: Owner) -> Iterator[str]:
+        """Break the cluster; yield what Slurm said if it refused, since nothing was tried then."""
         given, job, node = self._given, owner.job_id, owner.node
         if fault == "head":
             os.kill(head.pid, signal.SIGKILL)
@@ -176,6 +183,11 @@ class Breaker:
             _shell(f"scontrol update jobid={job} timelimit=1")
             with suppress(ProcessLookupError):
                 os.kill(owner.pid, signal.SIGSTOP)
+        elif fault == "requeue":
+            # The job waits in the queue for two minutes before it starts again.
+            asked = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False)
+            if asked.returncode != 0:
+                yield f"Slurm refuses to requeue the job: {asked.stderr.strip()}"
 
     def _is_complete(self, folder: Path) -> bool:
         return (folder / STUDY / "card.json").exists()

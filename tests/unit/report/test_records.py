@@ -30,10 +30,10 @@ def test_a_drawing_is_always_stand_in(tmp_path: Path) -> None:
     ],
 )
 def test_read_records_names_a_missing_file(tmp_path: Path, path: str) -> None:
-    """A missing record is named in the message."""
+    """A missing record is named in the message, with what to do."""
     builder = RecordsBuilder(tmp_path / "tiny", systems=["knn"], seeds=[42]).write()
     (builder.root / path).unlink()
-    with pytest.raises(UserError, match=re.escape(path)):
+    with pytest.raises(UserError, match=re.escape(f"{path}: is missing. Run again")):
         builder.read()
 
 

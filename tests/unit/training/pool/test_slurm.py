@@ -19,7 +19,7 @@ import pytest
 
 from blindtune.config.systems import Tuned
 from blindtune.config.training import Training
-from blindtune.core.errors import UserError
+from blindtune.core.errors import TransientError, UserError
 from blindtune.datasets.base import Split
 from blindtune.study import setup
 from blindtune.training.base import TrainingOptions, TrainingTask
@@ -287,7 +287,6 @@ def test_find_allocation_names_the_other_nodes(stand_in: SlurmStandIn) -> None:
 @pytest.mark.parametrize(
     ("script", "text", "variables", "message"),
     [
-        ("scontrol", "#!/bin/sh\necho 'Invalid job id specified' >&2\nexit 1\n", {}, "Invalid job id specified"),
         ("scontrol", "#!/bin/sh\necho JobId=7\n", {}, "names no NodeList"),
         ("scontrol", None, {"PATH": ""}, "No such file"),
         ("scontrol", None, {"SLURMD_NODENAME": "login"}, "login, which is not among the nodes of its job 7"),
@@ -311,7 +310,35 @@ def test_find_allocation_refuses_what_it_cannot_use(
         monkeypatch.setattr(slurm.shutil, "which", lambda name: None)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(UserError, match=rf"^worker_nodes: .*{message}.* Take the key out to use one node\.$"):
+    with pytest.raises(UserError, match=rf"^worker_nodes: .*{message}.* Take the key out to use one node\.$") as caught:
+        find_allocation()
+    assert not isinstance(caught.value, TransientError), "another attempt does not help"
+
+
+def test_controller_may_be_away_for_a_moment(stand_in: SlurmStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slurm is asked again while it fails or does not answer."""
+    monkeypatch.setattr(slurm, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(slurm, "_ANSWER_SECONDS", 1)
+    scontrol, asked = stand_in.folder / "scontrol", stand_in.folder / "asked"
+    away = f"echo >> {asked}\ncase $(wc -l < {asked}) in 1) exit 1 ;; 2) exec sleep 60 ;; esac\n"
+    head, body = scontrol.read_text(encoding="utf-8").split("\n", 1)
+    scontrol.write_text(f"{head}\n{away}{body}", encoding="utf-8")
+    assert find_allocation() == Allocation("7", ("n2", "n3"))
+    assert len(asked.read_text(encoding="utf-8").splitlines()) == 4, "two questions, the first at three attempts"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("echo 'Unable to contact slurm controller' >&2; exit 1", "Unable to contact"), ("exec sleep 60", "no answer in")],
+)
+def test_controller_that_stays_away_is_worth_another_attempt(
+    stand_in: SlurmStandIn, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    """A job that Slurm does not answer may be repeated, and its message says that Slurm is the cause."""
+    monkeypatch.setattr(slurm, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(slurm, "_ANSWER_SECONDS", 0.1 if "sleep" in text else 60)
+    (stand_in.folder / "scontrol").write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    with pytest.raises(TransientError, match=rf"^worker_nodes: .*{message}.*, at 4 attempts\. Run again when Slurm"):
         find_allocation()
 
 

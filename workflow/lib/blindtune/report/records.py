@@ -488,5 +488,11 @@ class _Reader:
         return read_npz(file, _DECODE_AGAIN if of_decode else "Remove it and run again.")
 
     def _file(self, path: str) -> Path:
-        self.files[path] = digest_file(self._root / path)
-        return self._root / path
+        file = self._root / path
+        try:
+            self.files[path] = digest_file(file)
+        except UserError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise UserError(f"{file}: is missing. Run again: the run makes it, or says what to do.") from error
+            raise
+        return file

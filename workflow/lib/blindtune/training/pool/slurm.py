@@ -11,12 +11,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from blindtune.core.errors import UserError
+from blindtune.core.errors import TransientError, UserError
 from blindtune.training.pool.channel import Channel
 from blindtune.training.pool.launcher import (
     Death,
@@ -36,6 +37,9 @@ MAX_NODE_FAILURES = 3
 
 #: Seconds in which Slurm must answer a question, and in which it must start a worker.
 _ANSWER_SECONDS, _START_SECONDS = 60, 60
+
+#: How often Slurm is asked, and the seconds between two attempts: its controller may be away while it starts again.
+_ATTEMPTS, _PAUSE_SECONDS = 4, 15.0
 
 #: Seconds in which srun must end after it was asked to end its step.
 _REAP_SECONDS = 10
@@ -84,6 +88,7 @@ def create_launcher(workers: int, folder: Path, notice: Callable[[str], None]) -
         notice: called with a message about a node.
 
     Raises:
+        TransientError: Slurm does not answer.
         UserError: Slurm does not say what the nodes are, or starts nothing here.
     """
     allocation = find_allocation()
@@ -97,7 +102,8 @@ def find_allocation() -> Allocation:
     """Return the nodes of the job of this process; no others if it is not in a job of Slurm.
 
     Raises:
-        UserError: Slurm does not say, or srun is not there.
+        TransientError: Slurm does not answer.
+        UserError: Slurm does not say, or its commands are not there.
     """
     job = os.environ.get("SLURM_JOB_ID", "")
     if not job:
@@ -155,6 +161,7 @@ class SlurmLauncher:
         """Start a worker on the node where the fewest have failed and run.
 
         Raises:
+            TransientError: Slurm does not answer.
             UserError: this node has no address for the others.
         """
         node = min(
@@ -307,7 +314,7 @@ def find_own_address(node: str) -> str:
 
     Raises:
         OSError: there is none.
-        UserError: Slurm does not answer.
+        TransientError: Slurm does not answer.
     """
     found = re.search(r"(?<!\w)NodeAddr=(\S+)", _ask("show", "node", node, "--oneliner"))
     errors = []
@@ -324,27 +331,43 @@ def find_own_address(node: str) -> str:
 
 
 def _ask(*question: str) -> str:
-    """Return what scontrol answers.
+    """Return what scontrol answers, after a few attempts.
 
     Raises:
-        UserError: it is not there, fails, or does not answer in time.
+        TransientError: it fails or does not answer in time, at each attempt.
+        UserError: it cannot be started.
     """
-    asked = f"worker_nodes: scontrol {' '.join(question)}"
-    try:
-        answer = subprocess.run(  # noqa: S603  Slurm's command
-            ["scontrol", *question],  # noqa: S607  wherever the site has it
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_ANSWER_SECONDS,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise UserError(f"{asked}: {error}. Take the key out to use one node.") from error
-    if answer.returncode != 0:
-        raise UserError(f"{asked}: {answer.stderr.strip()[:500]}. Take the key out to use one node.")
-    return answer.stdout
+    reason = ""
+    for attempt in range(_ATTEMPTS):
+        if attempt:
+            time.sleep(_PAUSE_SECONDS)
+        try:
+            answer = subprocess.run(  # noqa: S603  Slurm's command
+                ["scontrol", *question],  # noqa: S607  wherever the site has it
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_ANSWER_SECONDS,
+                check=False,
+                stdin=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            raise UserError(f"{_describe(question)}: {error}. Take the key out to use one node.") from error
+        except subprocess.TimeoutExpired:
+            reason = f"no answer in {_ANSWER_SECONDS} seconds"
+            continue
+        if answer.returncode == 0:
+            return answer.stdout
+        reason = answer.stderr.strip()[:500]
+    raise TransientError(
+        f"{_describe(question)}: {reason}, at {_ATTEMPTS} attempts. Run again when Slurm answers. Take the key out to "
+        "use one node."
+    )
+
+
+def _describe(question: Sequence[str]) -> str:
+    """Return how a message begins."""
+    return f"worker_nodes: scontrol {' '.join(question)}"
 
 
 def _environment() -> dict[str, str]:
