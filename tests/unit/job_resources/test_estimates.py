@@ -224,11 +224,15 @@ def test_a_decode_of_a_simulated_corpus_asks_for_its_length() -> None:
 def test_features_ask_for_the_weights_and_a_gpu(tmp_path: Path) -> None:
     """Features of a user's code need memory for its weights, in the decode too, and a GPU if the config gives one."""
     view = write_extractor(tmp_path).model_dump(mode="json")
-    changes: dict[str, Any] = {"systems": {"near": {"view": view}}, "resources": {"rules": {"features": {"gpu": 1}}}}
+    changes: dict[str, Any] = {
+        "systems": {"near": {"view": view}},
+        "resources": {"rules": dict.fromkeys(("features", "decode", "study"), {"gpu": 1})},
+    }
     place = {"dataset": "toy", "features": "0" * 16}
     small = Estimator(read_config(**changes))
     before, decode = small.needs("features", place), small.needs("decode", STUDY | {"system": "near"})
-    assert before.gpu == 1 and before.mem_mb > 1500 and decode.gpu == 0
+    assert before.gpu == decode.gpu == 1 and before.mem_mb > 1500
+    assert small.needs("study", STUDY | {"system": "near"}).gpu == 0
     assert decode.mem_mb > mem_mb(read_config(), "near", "decode") + 1000
     with (tmp_path / "backbone.json").open("ab") as file:
         file.truncate(500_000_000)

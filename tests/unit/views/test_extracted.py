@@ -22,6 +22,7 @@ from blindtune.views.extractor_code import check_extractor, plan_key
 from support.builders import prepared
 from support.decode_lab import DecodeLab
 from support.extractors import CODE, count_calls, write_callable, write_extractor
+from support.post_mortem_lab import PostMortemLab
 from support.tables import write_table_folder
 
 
@@ -313,3 +314,17 @@ def test_view_is_of_any_source(tmp_path: Path) -> None:
     view: Any = write_extractor(tmp_path / "own")
     config = {"source": "table", "file": str(write_table_folder(tmp_path) / "rows.csv"), "label": "class"}
     read_dataset(config).check_view(view)
+
+
+def test_post_mortem_takes_the_features_of_the_decode(tmp_path: Path) -> None:
+    """Every trial is evaluated on the features of eval that the decode has kept; they are not computed again."""
+    view = write_extractor(tmp_path / "own").model_dump(mode="json")
+    lab = PostMortemLab(tmp_path, {"near": {"kind": "knn", "n_neighbors": [1, 5], "view": view}})
+    lab.run()
+    lab.decode()
+    calls = count_calls(tmp_path / "own")
+    found = lab.analyse("near")
+    assert [trial.error is not None for trial in found.trials] == [True, True]
+    assert count_calls(tmp_path / "own") == calls + 1
+    result = read_json(lab.result("near"))
+    assert next(trial.error for trial in found.trials if trial.trial == found.chosen) == result["error"]

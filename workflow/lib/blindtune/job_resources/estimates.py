@@ -147,7 +147,7 @@ class Estimator:
         settings = self._config.settings(dataset, system) if rule in _SYSTEM_RULES else None
         given = self._given(rule, system)
         mem_mb, runtime = given.mem_mb, given.runtime
-        is_for_gpu = rule == "features" if settings is None else may_use_gpu(settings)
+        is_for_gpu = rule == "features" if settings is None else may_use_gpu(settings, rule)
         gpu = (given.gpu or 0) if is_for_gpu else 0
         if mem_mb is None:
             memory = self._memory(rule, dataset, system, settings)
@@ -319,9 +319,15 @@ class Estimator:
         return total * len(self._config.seeds)
 
 
-def may_use_gpu(settings: System) -> bool:
-    """Return whether the trainer of a system may compute on a GPU."""
-    return not isinstance(settings, Bayes) and TRAINERS[settings.trainer_name].gpu
+def may_use_gpu(settings: System, rule: str = "decode") -> bool:
+    """Return whether a job of a system may compute on a GPU: its trainer does, or the user's code for features of eval.
+
+    Args:
+        settings: the system.
+        rule: of the job; by default one that has eval.
+    """
+    extracts = settings.extractor is not None and rule in ("decode", "post_mortem")
+    return extracts or (not isinstance(settings, Bayes) and TRAINERS[settings.trainer_name].gpu)
 
 
 def check_requests(config: Config, where: str) -> None:

@@ -32,6 +32,9 @@ RECORD = "features.json"
 #: Seconds that a job waits for another one which computes the same features: a day.
 _WAIT_SECONDS = 24 * 3600.0
 
+#: Lines of progress in a job.
+_N_LINES = 50
+
 #: Libraries whose versions a record names if the code has imported them; they are in no identity.
 _LIBRARIES = ("numpy", "torch", "torchvision", "timm", "tensorflow", "keras", "jax", "onnxruntime", "scikit-learn")
 
@@ -242,7 +245,9 @@ def _compute(
             before = done
 
             def notify(count: int, name: str = name, before: int = before) -> None:
-                progress((before + count) / total, f"{data.name}: features of {name}, {count:,} samples")
+                share, last = (before + count) / total, (before + max(count - config.batch_size, 0)) / total
+                if int(share * _N_LINES) > int(last * _N_LINES):
+                    progress(share, f"{data.name}: features of {name}, {count:,} samples")
 
             features = extractor.iterate(x, notify)
             transaction.write(folder / f"{name}.npy", partial(written[name].write, features))
