@@ -226,7 +226,7 @@ def test_features_ask_for_the_weights_and_a_gpu(tmp_path: Path) -> None:
     view = write_extractor(tmp_path).model_dump(mode="json")
     changes: dict[str, Any] = {
         "systems": {"near": {"view": view}},
-        "resources": {"rules": dict.fromkeys(("features", "decode", "study"), {"gpu": 1})},
+        "resources": {"rules": {rule: {"gpu": 1} for rule in ("features", "decode", "study")}},
     }
     place = {"dataset": "toy", "features": "0" * 16}
     small = Estimator(read_config(**changes))
