@@ -78,7 +78,7 @@ def test_features_in_memory_are_those_in_files(tmp_path: Path) -> None:
 
 
 BROKEN = [
-    ("return batch.tolist()", "returned a list. Return a NumPy array"),
+    ("return batch.tolist()", "returned an object of type list. Return a NumPy array"),
     ("return batch[:, 0].astype(np.float32)", r"returned the shape \(8,\) for 8 samples"),
     ("return batch[1:].astype(np.float32)", r"returned the shape \(7, 2\) for 8 samples"),
     ("return np.ones((len(batch), 2), int)", "numbers of type int64. Return float32"),
@@ -86,8 +86,8 @@ BROKEN = [
     ("return np.ones((len(batch), 200_000), np.float32)", "returned 200,000 features"),
     ("return np.ones((len(batch), 2), np.float32) * np.float32(np.nan)", "not a finite number of 32 bits, for row 0"),
     ("return np.ones((len(batch), 2)) * 1e300", "not a finite number of 32 bits"),
-    ("return np.random.normal(size=(len(batch), 2))", "for the same batch other features a second time"),
-    ("return batch - batch.mean(axis=0) * 3", "for a sample other features in another batch"),
+    ("return np.random.normal(size=(len(batch), 2))", "other features for the same batch a second time"),
+    ("return batch - batch.mean(axis=0) * 3", "other features for a sample in another batch"),
     ("return np.ones((len(batch), len(batch)), np.float32)", "4 features of a sample, and 8 before"),
     ("return 1 / 0", r"extractor\.py:5: ZeroDivisionError: division by zero"),
     ("batch[:] = 0\nreturn np.asarray(batch).astype(str)", "numbers of type <U"),
@@ -108,7 +108,7 @@ def test_broken_contract_is_refused(tmp_path: Path, body: str, message: str) -> 
 def test_features_that_change_with_what_was_seen_are_refused(tmp_path: Path) -> None:
     """An extractor that learns from the samples would give each split other features."""
     body = "extract.seen = getattr(extract, 'seen', 0) + (len(batch) > 8)\nreturn (batch + extract.seen)"
-    with pytest.raises(UserError, match="after all samples other features than before them"):
+    with pytest.raises(UserError, match="other features for the first samples after all samples"):
         apply_view(write_callable(tmp_path / "own", body), prepared(tmp_path))
 
 
@@ -122,7 +122,10 @@ def test_number_of_features_is_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("def build(input_shape, arguments, weights):\n    return 3\n", "returned a int. Return a callable from"),
+        (
+            "def build(input_shape, arguments, weights):\n    return 3\n",
+            "returned an object of type int. Return a callable from",
+        ),
         ("def build(input_shape, arguments, weights):\n    return None\n", "returned None. Return a callable from"),
         ("build = 3\n", "is not a function"),
         ("def build(input_shape):\n    return None\n", "TypeError: .*takes 1 positional argument"),
@@ -252,7 +255,7 @@ def test_decode_refuses_features_that_cannot_be_computed_again(tmp_path: Path) -
     (own / "hidden.txt").write_text("1.0", encoding="utf-8")
     folder = lab.freeze(settings=knn(view))
     (own / "hidden.txt").write_text("-3.0", encoding="utf-8")
-    with pytest.raises(UserError, match="now other features of the first samples of train"):
+    with pytest.raises(UserError, match="other features for the first samples of train now"):
         lab.decode(folder)
     assert Ledger(lab.ledger).read().entries == []
 

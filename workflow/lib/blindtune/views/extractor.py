@@ -75,7 +75,7 @@ class Extractor:
             self.extract(x[: len(first)]),
             first,
             _TOLERANCE,
-            "after all samples other features than before them",
+            "other features for the first samples after all samples than before",
             "Keep nothing of one batch for the next one; in PyTorch, call model.eval()",
         )
 
@@ -112,7 +112,7 @@ class Extractor:
             self.extract(x),
             features,
             _TOLERANCE,
-            f"now other features of {what} than were computed of them before",
+            f"other features for {what} now than it gave before",
             "It depends on more than its code, weights and arguments, such as a version of a library or another file. "
             "Restore that, or remove the folder of the features and run again",
         )
@@ -204,7 +204,7 @@ class Extractor:
             self.extract(x[: len(first)]),
             first,
             _REPEAT_TOLERANCE,
-            "for the same batch other features a second time",
+            "other features for the same batch a second time",
             "Switch off what is random: in PyTorch call model.eval(), in Keras call model(x, training=False)",
         )
         if len(first) > 1:
@@ -213,7 +213,7 @@ class Extractor:
                 self.extract(x[:half]),
                 first[:half],
                 _TOLERANCE,
-                "for a sample other features in another batch",
+                "other features for a sample in another batch",
                 "A feature depends on its own sample alone: normalise by constants, and in PyTorch call model.eval()",
             )
 
@@ -222,7 +222,7 @@ class Extractor:
         difference = float(np.abs(found - expected).max()) if is_same else float("inf")
         if difference > tolerance * float(np.abs(expected).max()):
             shown = f" (they differ by up to {difference:.3g})" if is_same else ""
-            raise UserError(f"{self._where}: its callable returns {what}{shown}. {advice}.")
+            raise UserError(f"{self._where}: its callable gives {what}{shown}. {advice}.")
 
 
 def _seed_generators() -> None:
@@ -238,4 +238,5 @@ def _seed_generators() -> None:
 
 def _type_name(value: Any) -> str:
     kind = type(value)
-    return "None" if value is None else f"a {kind.__module__}.{kind.__name__}".replace("builtins.", "")
+    name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+    return "None" if value is None else f"an object of type {name}"
