@@ -62,6 +62,8 @@ _EXTRACTED_VALUES = 2048
 #: MB of a process that computes them, without its weights, of which it may have several copies, and without its batch.
 _EXTRACTOR_MB = 1500
 _WEIGHT_COPIES = 3
+#: MB of each value of each sample of a batch, with the activations of a network that is not trained.
+_EXTRACTOR_ACTIVATION_MB = 32 * 4 / 1e6
 #: CPU seconds to compute them for each value of a sample.
 _EXTRACTOR_SECONDS_PER_VALUE = 2e-6
 
@@ -390,7 +392,7 @@ def _viewed_values(settings: Tuned | Manual, size: DataSize) -> int:
 def _extractor_mb(view: ExtractedView, size: DataSize) -> float:
     """Return the MB of a process that runs a user's code to compute features."""
     weights = 0 if view.weights is None else Path(view.weights).stat().st_size / 1e6
-    return _EXTRACTOR_MB + _WEIGHT_COPIES * weights + view.batch_size * size.n_values * _ACTIVATION_MB
+    return _EXTRACTOR_MB + _WEIGHT_COPIES * weights + view.batch_size * size.n_values * _EXTRACTOR_ACTIVATION_MB
 
 
 def _count_epochs(settings: Tuned | Manual) -> int:
