@@ -96,7 +96,7 @@ BROKEN = [
 
 @pytest.mark.parametrize(("body", "message"), BROKEN, ids=range(len(BROKEN)))
 def test_broken_contract_is_refused(tmp_path: Path, body: str, message: str) -> None:
-    """The message names dataset, key, file and function, and says what to return; nothing is written."""
+    """The message names dataset, key, file and function, and what to return; nothing is written."""
     view, data = write_callable(tmp_path / "own", body), prepared(tmp_path)
     with pytest.raises(UserError, match=rf"dataset toy, view: build: .*extractor\.py:build: .*{message}"):
         apply_view(view, data)

@@ -110,7 +110,7 @@ class FrozenModel:
             self.view.check()
 
     def show_sealed(self, x: NDArray[Any], sha256: str, folder: Path) -> Any:
-        """Return what the model gets of eval; called by a decode after its ledger says that it has begun.
+        """Return what the model gets of eval; called by a decode after its ledger has its line.
 
         Args:
             x: samples of eval as they are stored, (n_samples, ...).

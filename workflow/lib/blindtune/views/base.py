@@ -178,7 +178,7 @@ class StoredView(ABC):
 
     @abstractmethod
     def show_sealed(self, x: NDArray[Any], sha256: str, folder: Path) -> Floats | SampleView:
-        """Return what a model gets of eval; called by a decode after its ledger says that it has begun.
+        """Return what a model gets of eval; called by a decode after its ledger has its line.
 
         Args:
             x: the samples of eval, (n_samples, ...).

@@ -199,7 +199,7 @@ class Extractor:
         return features
 
     def _check_repeatable(self, x: NDArray[Any], first: Floats) -> None:
-        """Refuse features that are drawn anew, or that depend on the other samples of the batch."""
+        """Refuse features that are random, or that depend on the other samples of the batch."""
         self._compare(
             self.extract(x[: len(first)]),
             first,

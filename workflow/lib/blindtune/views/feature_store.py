@@ -1,7 +1,7 @@
 """Features that a user's code computes, kept as files: those of train and dev next to the data, once for all studies.
 
-``data/<dataset>/features/<key>`` holds ``train.npy``, ``dev.npy`` and ``features.json``, which says what computed them
-of which data. Those of eval are kept below the sealed folder, by a decode alone.
+``data/<dataset>/features/<key>`` holds ``train.npy``, ``dev.npy`` and ``features.json``, the record of the data
+and of the code that they were computed from. Those of eval are kept below the sealed folder, by a decode alone.
 """
 
 import sys
@@ -163,7 +163,7 @@ def keep_sealed(
         config: of the view.
         x: the samples of eval, (n_samples, ...).
         sha256: identifies eval.
-        folder: in the sealed folder; those of each extractor have a folder of their own below it.
+        folder: in the sealed folder; each extractor has another folder below it.
 
     Returns:
         (n_samples, n_features) float32, memory-mapped.
@@ -222,7 +222,7 @@ def _signed(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_whole(folder: Path, record: Mapping[str, Any], names: tuple[str, ...]) -> bool:
-    """Return whether the arrays of a record are what it says."""
+    """Return whether the arrays of a record have the digests in it."""
     try:
         return all(
             digest_arrays({name: open_array(folder / f"{name}.npy", "")}) == record["splits"][name]["sha256"]
@@ -321,7 +321,7 @@ class _SplitWriter:
             yield features
 
     def describe(self) -> dict[str, Any]:
-        """Return what a record says of the split."""
+        """Return the part of a record about the split."""
         return {"samples": self._n_samples, "sha256": self._digest.hexdigest()}
 
     def statistics(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
