@@ -15,6 +15,7 @@ from blindtune.tuners.nni.config import NniConfig
 from blindtune.tuners.ray_tune.config import RayTuneConfig
 from blindtune.tuners.smac.config import SmacConfig
 from blindtune.tuners.vizier.config import VizierConfig
+from blindtune.views.config import ExtractedView
 from support.config_models import collect_models
 
 #: Configs of tuners of optional engines.
@@ -319,6 +320,8 @@ ESTIMATORS = ("compare", 5)
 #: Keys that have tests of their own, since their code needs a process for each plan:
 #: tests/unit/study/test_networks.py and tests/unit/config/test_network_keys.py vary the code, its place and its space.
 ELSEWHERE = {"Tuned.model", "TunerOverrides.model"}
+#: So have the keys of a view by own code: tests/unit/views/test_extracted.py, tests/workflow/test_features_plan.py.
+ELSEWHERE |= {f"ExtractedView.{key}" for key in ExtractedView.model_fields}
 #: So have the keys of optional engines, whose plans are refused where they are not installed:
 #: tests/unit/tuners/test_engines.py.
 ELSEWHERE |= {

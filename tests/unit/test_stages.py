@@ -16,7 +16,9 @@ from blindtune.datasets.corpus.extraction import extract_batch, simulate_batch
 from blindtune.datasets.prepared import open_prepared, prepare
 from blindtune.decoding.decode import decode_to_files
 from blindtune.study.run import run_study
+from blindtune.views.feature_store import write_features
 from support.builders import prepare_toy, study
+from support.extractors import write_extractor
 from support.post_mortem_lab import PostMortemLab
 from support.sharded_studies import ShardLab
 from support.tables import write_table_folder
@@ -199,6 +201,28 @@ def test_view_of_a_table_runs_only_digested_code(table: dict[str, Any], tmp_path
     with traced() as ran:
         decode_to_files(**decode_arguments(tmp_path, table["manifest"], table["seal"]))
     check(ran, digested(stages.decode_modules(system, table["config"]), system))
+
+
+def test_features_of_own_code_run_only_digested_code(toy: Any, tmp_path: Path) -> None:
+    """What runs a user's code and keeps its features is in the digests of features, study and decode."""
+    view = write_extractor(tmp_path / "own")
+    content = {"kind": "knn", "n_neighbors": [1], "view": view.model_dump(mode="json")}
+    system, ran = trace_study(content, toy.open(), tmp_path / "study")
+    dataset = read_dataset(DRAWING).config
+    check(ran, digested(stages.study_modules(system, dataset), system))
+    with traced() as ran:
+        decode_to_files(**decode_arguments(tmp_path, toy.manifest, toy.seal))
+    check(ran, digested(stages.decode_modules(system, dataset), system))
+    with traced() as ran:
+        write_features(view.model_copy(update={"batch_size": 7}), toy.open(), "0" * 16)
+    check(ran, digested({stages.FEATURES}))
+
+
+def test_features_of_own_code_void_no_other_view(toy: Any) -> None:
+    """A change of what runs a user's code voids no study of another view."""
+    dataset = read_dataset(DRAWING).config
+    modules = digested(stages.decode_modules(system_of(SYSTEMS["knn"]), dataset))
+    assert not {module for module in modules if "extract" in module or "feature_store" in module}
 
 
 @pytest.mark.parametrize("name", VIEWS)

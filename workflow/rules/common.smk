@@ -13,6 +13,7 @@ from blindtune import stages
 from blindtune.config import schema as configs
 from blindtune.config.command_line import type_arguments
 from blindtune.config.engine_check import check_engines
+from blindtune.config.systems import EXTRACTOR_ENVIRONMENT
 from blindtune.core.errors import UserError
 from blindtune.core.input_digest import MAX_BATCH_BYTES, digest_inputs
 from blindtune.core.job_claims import end_on_hangup, hold_run, refuse_outputs_in_use
@@ -93,6 +94,7 @@ wildcard_constraints:
     visibility="data|sealed",
     batch="(train|dev|eval)-[0-9]+",
     file="[a-z]+[.]csv",
+    features="[0-9a-f]{16}",
 
 
 def study_of(wildcards):
@@ -149,6 +151,17 @@ def all_results(wildcards):
 def study_code(wildcards):
     dataset = wildcards.dataset
     return stages.study_digest(system_of(wildcards), CONFIG.datasets[dataset], CONFIG.comparison(dataset).metric)
+
+
+def features_file(wildcards):
+    # The features of train and dev that the user's code computes for a system; none for any other view.
+    key = CONFIG.features.get((wildcards.dataset, wildcards.system))
+    return [] if key is None else PATHS.features(wildcards.dataset, key)
+
+
+def extracted_view(wildcards):
+    names = (pair for pair, key in CONFIG.features.items() if (pair[0], key) == (wildcards.dataset, wildcards.features))
+    return CONFIG.settings(*next(names)).view.model_dump(mode="json")
 
 
 def shard_files(wildcards):

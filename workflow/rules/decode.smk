@@ -14,6 +14,7 @@ rule decode:
     input:
         cards=[PATHS.card("{dataset}", "{system}", seed) for seed in CONFIG.seeds],
         manifest=PATHS.manifest("{dataset}"),
+        features=features_file,
         seal=PATHS.seal("{dataset}"),
     output:
         results=of_each_seed("result.json"),
@@ -86,6 +87,7 @@ rule post_mortem:
         cards=[PATHS.card(study.dataset, study.system, study.seed) for study in STUDIES],
         decodes=[f"{PATHS.decode(study.dataset, study.system, study.seed)}/result.json" for study in STUDIES],
         manifest=PATHS.manifest("{dataset}"),
+        features=features_file,
         seal=PATHS.seal("{dataset}"),
     output:
         post_mortem_file(PATHS, "{dataset}", "{system}", "{seed}"),

@@ -10,6 +10,7 @@ rule shard:
     input:
         unpack(system_files),
         manifest=PATHS.manifest("{dataset}"),
+        features=features_file,
     output:
         outcomes=PATHS.shard("{dataset}", "{system}", "{seed}", "{shard}", "{shards}"),
     log:

@@ -10,6 +10,7 @@ rule study:
     input:
         unpack(system_files),
         manifest=PATHS.manifest("{dataset}"),
+        features=features_file,
         shards=shard_files,
     output:
         cards=[PATHS.card("{dataset}", "{system}", "{seed}")],

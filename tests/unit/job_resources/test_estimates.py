@@ -11,6 +11,7 @@ from blindtune.core.errors import UserError
 from blindtune.job_resources.estimates import Estimator, check_requests
 from blindtune.training.registry import TRAINERS
 from support.builders import merged
+from support.extractors import write_extractor
 from support.workflow_runs import TINY
 
 STUDY = {"dataset": "toy", "seed": "42"}
@@ -248,3 +249,23 @@ def test_a_decode_of_a_simulated_corpus_asks_for_its_length() -> None:
         content = merged(TINY, {}) | {"datasets": {"toy": eeg | {"sizes": {"train": 40, "dev": 20, "eval": 20}}}}
         found.append(Estimator(read(content, "a test")).needs("decode", STUDY | {"system": "expert"}))
     assert found[1].mem_mb > found[0].mem_mb and found[1].runtime > found[0].runtime + 60
+
+
+def test_features_ask_for_the_weights_and_a_gpu(tmp_path: Path) -> None:
+    """Features of a user's code need memory for its weights, in the decode too, and a GPU if the config gives one."""
+    view = write_extractor(tmp_path).model_dump(mode="json")
+    changes: dict[str, Any] = {
+        "systems": {"near": {"view": view}},
+        "resources": {"rules": {rule: {"gpu": 1} for rule in ("features", "decode", "study")}},
+    }
+    place = {"dataset": "toy", "features": "0" * 16}
+    small = Estimator(read_config(**changes))
+    before, decode = small.needs("features", place), small.needs("decode", STUDY | {"system": "near"})
+    assert before.gpu == decode.gpu == 1 and before.mem_mb > 1500
+    assert small.needs("study", STUDY | {"system": "near"}).gpu == 0
+    assert decode.mem_mb > mem_mb(read_config(), "near", "decode") + 1000
+    with (tmp_path / "backbone.json").open("ab") as file:
+        file.truncate(500_000_000)
+    large = Estimator(read_config(**changes))
+    assert large.needs("features", place).mem_mb > before.mem_mb + 500
+    assert large.needs("decode", STUDY | {"system": "near"}).mem_mb > decode.mem_mb + 500

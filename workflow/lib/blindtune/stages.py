@@ -32,6 +32,7 @@ SIMULATE = EXTRACT = "blindtune.datasets.corpus.extraction"
 EXAMPLES = "blindtune.datasets.corpus.examples"
 PREPARE = "blindtune.datasets.prepared"
 STUDY = "blindtune.study.run"
+FEATURES = "blindtune.views.feature_store"
 DECODE = "blindtune.decoding.decode"
 SAMPLE_SPLITS = "blindtune.decoding.sample_splits"
 POST_MORTEM = "blindtune.decoding.post_mortem"
@@ -131,6 +132,11 @@ def source_digest(stage: str, dataset: DatasetConfig) -> str:
         dataset: what is prepared.
     """
     return _digest_of(stage, *source_modules(dataset))
+
+
+def features_digest() -> str:
+    """Identify the code that runs a user's code to compute features."""
+    return _digest_of(FEATURES)
 
 
 def sample_splits_digest() -> str:

@@ -12,7 +12,7 @@ from blindtune.compare.values import ABSENT, find_differences
 from blindtune.compare.verdicts import VerdictChange, compare_verdicts
 from blindtune.datasets.base import SPLITS
 from blindtune.metrics.registry import ERROR
-from blindtune.records.model_card import ModelCard
+from blindtune.records.model_card import ModelCard, describe_view_alone
 from blindtune.records.trial import Trial
 
 _Item = TypeVar("_Item")
@@ -412,7 +412,7 @@ def _compare_models(before: ModelCard, after: ModelCard) -> str:
     """Return what differs of two frozen models, empty if nothing does."""
     one, other = (card.model_dump(mode="json", include=_MODEL) for card in (before, after))
     for content, card in ((one, before), (other, after)):
-        content |= {name: card.settings.get(name) for name in ("view", "trainer")}
+        content |= {"view": describe_view_alone(card.settings.get("view")), "trainer": card.settings.get("trainer")}
     names = [name for name in one | other if one.get(name, ABSENT) != other.get(name, ABSENT)]
     if not names:
         return ""

@@ -14,6 +14,7 @@ RuleName = Literal[
     "extract",
     "examples",
     "prepare",
+    "features",
     "study",
     "decode",
     "sample_splits",

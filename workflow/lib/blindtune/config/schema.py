@@ -57,6 +57,7 @@ from blindtune.training.registry import (
     check_settings,
 )
 from blindtune.tuners.folds import plan_folds
+from blindtune.views.extractor_code import check_extractor, plan_key
 from blindtune.views.registry import NetworkView
 
 #: The generated page of all keys, from the root of the repository.
@@ -372,6 +373,23 @@ class Config(Strict):
             if _chooses(self.systems[system])
         ]
 
+    @cached_property
+    def features(self) -> dict[tuple[str, str], str]:
+        """The name of the features of each dataset and system whose view is the user's own code.
+
+        It is asked for after `read` has checked their files.
+        """
+        keys: dict[str, str] = {}
+        found = {}
+        for comparison in self.compare:
+            for system in comparison.systems:
+                view = self.settings(comparison.dataset, system).extractor
+                if view is not None:
+                    described = view.model_dump_json()
+                    keys[described] = keys.get(described) or plan_key(view)
+                    found[comparison.dataset, system] = keys[described]
+        return found
+
     def studies(self) -> list[Study]:
         """Return every study, in the order of the config."""
         return [
@@ -546,6 +564,11 @@ def _check_dataset(where: str, source: Source) -> None:
 
 def _check_system(where: str, system: System, source: Source, comparison: Comparison) -> None:
     _check_files(where, system.files())
+    if system.extractor is not None:
+        try:
+            check_extractor(system.extractor)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
     try:
         source.check_view(system.view)
         _check_neighbors(system, source)

@@ -39,7 +39,7 @@ from blindtune.models.network import check_source, code_files, is_file, read_mod
 from blindtune.search_space import Space
 from blindtune.training.registry import TRAINERS, TrainerName, check_random_crops, describe_trainers
 from blindtune.tuners.registry import tuner_config_type
-from blindtune.views.config import DefaultView
+from blindtune.views.config import DefaultView, ExtractedView
 from blindtune.views.registry import NetworkView, ReferenceView
 
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ Neighbors = Annotated[int, Field(gt=0, le=MAX_NEIGHBORS)]
 Trees = Annotated[int, Field(gt=0, le=MAX_TREES)]
 Depth = Annotated[int, Field(ge=0, le=MAX_DEPTH)]
 LeafSize = Annotated[int, Field(gt=0, le=MAX_SAMPLES)]
+
+
+#: The file of ``envs/``, without its suffix, in which a user's code computes features.
+EXTRACTOR_ENVIRONMENT = "networks"
 
 
 class _System(Strict):
@@ -66,7 +70,17 @@ class _System(Strict):
     @property
     def environment(self) -> str:
         """The file of ``envs/``, without its suffix, in which the system runs: that of its trainer."""
-        return TRAINERS[self.trainer_name].environment
+        return self._with_extractor(TRAINERS[self.trainer_name].environment)
+
+    @property
+    def extractor(self) -> ExtractedView | None:
+        """The view whose features the user's own code computes; None for any other view."""
+        view = getattr(self, "view", None)
+        return view if isinstance(view, ExtractedView) else None
+
+    def _with_extractor(self, environment: str) -> str:
+        """Return the environment; one without deep learning gives way to that of networks, for a view of own code."""
+        return EXTRACTOR_ENVIRONMENT if self.extractor is not None and environment == "scikit" else environment
 
     @property
     def depends_on_scale(self) -> bool:
@@ -97,7 +111,7 @@ class _Reference(_System):
     view: ReferenceView = Field(
         default=DefaultView(kind="default"),
         description="default: standardized for a table (a random forest: samples), else samples; samples: as stored; "
-        "standardized: numbers of a table scaled by train; features: computed from them",
+        "standardized: numbers of a table scaled by train; features: computed from them; extracted: by your own code",
     )
 
 
@@ -105,7 +119,7 @@ class _Network(_System):
     view: NetworkView = Field(
         default=DefaultView(kind="default"),
         description="default: standardized for a table, else samples; samples: as stored; standardized: numbers of a "
-        "table scaled by train; features of samples, frames of a signal, or crops of a picture",
+        "table scaled by train; features of samples, frames of a signal, crops of a picture, or extracted by your code",
     )
     trainer: TrainerName = Field(default="pytorch", description=describe_trainers())
 
@@ -208,7 +222,7 @@ class Bayes(_Reference):
     @property
     def environment(self) -> str:
         """The environment of scikit-learn's models, which the estimates fit without a trainer."""
-        return "scikit"
+        return self._with_extractor("scikit")
 
 
 class Manual(_Network):

@@ -67,6 +67,8 @@ MAX_HYPERPARAMETERS = 10_000
 MAX_CLASSES = 1000
 #: of the weight of a class
 MAX_CLASS_WEIGHT = 1e6
+#: Features of a sample that a user's code computes: four times as many as the widest known networks have.
+MAX_FEATURES = 100_000
 #: Memory of a job: ten terabytes.
 MAX_MEM_MB = 10_000_000
 #: Minutes of a job: 60 days.

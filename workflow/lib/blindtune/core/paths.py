@@ -136,6 +136,15 @@ class ResultPaths:
         """Return the example samples from train of a corpus, for their figure."""
         return f"{self.root}/data/{dataset}/examples.npz"
 
+    def features(self, dataset: str, key: str) -> str:
+        """Return the record of the features of train and dev that a user's code computes; they are in its folder.
+
+        Args:
+            dataset: of the features.
+            key: what `blindtune.views.extractor_code.plan_key` returns.
+        """
+        return f"{self.root}/data/{dataset}/features/{key}.json"
+
     def study(self, dataset: str, system: str, seed: int | str) -> str:
         """Return the folder of a study."""
         return f"{self.root}/studies/{dataset}/{system}/{seed}"

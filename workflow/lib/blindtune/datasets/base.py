@@ -254,7 +254,7 @@ class Source:
 
     Attributes:
         config: the config of the dataset; a subclass narrows the type.
-        views: names of the views in `blindtune.views` that the samples support.
+        views: names of the views in `blindtune.views` that the samples support, but for those that fit all.
     """
 
     config: DatasetConfig
@@ -270,7 +270,9 @@ class Source:
         Raises:
             ValueError: the samples have no such view.
         """
-        if view.kind not in self.views:
+        from blindtune.views.registry import VIEWS
+
+        if view.kind not in self.views and not VIEWS[view.kind].fits_all:
             raise ValueError(f"view: there is no view {view.kind!r} of this dataset, but {', '.join(self.views)}")
 
     def default_view(self, *, depends_on_scale: bool) -> "ViewConfig":

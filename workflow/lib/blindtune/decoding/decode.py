@@ -232,6 +232,7 @@ def _verify(model: FrozenModel, seal: Seal) -> EvalIdentity:
     if model.card.kind != "bayes":
         _ = model.model  # rebuilt and verified on dev here, once
         check_agreement_of(model.card, model.folder)
+    model.check_view()
     return replace(seal.identity, origins=model.data.eval_origins())
 
 
@@ -246,8 +247,9 @@ def _score(model: FrozenModel, seal: Seal, blind: bool) -> tuple[DecodeResult, P
         "blind": blind,
         "decoded": now(),
     }
+    x = model.show_sealed(split.x, seal.sha256, seal.folder)
     if card.kind == "bayes":
-        estimates = estimate_eval(card, model.view(split.x), split.y, model.workers)
+        estimates = estimate_eval(card, x, split.y, model.workers)
         result = DecodeResult(
             **common,
             error=estimates["closed_loop"],
@@ -257,7 +259,7 @@ def _score(model: FrozenModel, seal: Seal, blind: bool) -> tuple[DecodeResult, P
             predictions_sha256=None,
         )
         return result, None
-    answers = model.model.answer(split.x)
+    answers = model.viewed_model.answer(x)
     predicted = answers.labels.astype(np.int16)
     predictions = {"predicted": predicted, "wrong": predicted != split.y}
     wrong = int(predictions["wrong"].sum())

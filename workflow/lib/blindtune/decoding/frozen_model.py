@@ -19,8 +19,8 @@ from blindtune.study.model_code import digest_model_code
 from blindtune.study.rebuild import rebuild_model
 from blindtune.training.base import Model, TrainingTask
 from blindtune.training.registry import create_trainer
-from blindtune.views.apply import collect_inputs, make_view
-from blindtune.views.base import ViewFunction
+from blindtune.views.apply import collect_inputs, make_view, show_split
+from blindtune.views.base import StoredView, ViewFunction
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ class FrozenModel:
         if self.card.preprocessing is None:
             return  # a card of before; its identity does not say
         if self.card.preprocessing != collect_inputs(self.settings.view, self.data).identity():
-            raise UserError(
-                f"{self.card.study}: was frozen with other settings of the preparation that its view takes. Remove its "
-                "card and run again."
-            )
+            what = "other settings of the preparation that its view takes"
+            if "features" in self.card.preprocessing:
+                what = "another extractor (its code, weights or arguments), or other features of train and dev"
+            raise UserError(f"{self.card.study}: was frozen with {what}. Remove its card and run again.")
         if self.card.code_sha256 != digest_model_code(self.settings, self.data.manifest["source"]["source"]):
             raise UserError(
                 f"{self.card.study}: was frozen with other code than runs now. Remove its card and run again."
@@ -100,9 +100,42 @@ class FrozenModel:
             card.blueprint, card.training or Training(), card.hyperparameters, card.model_seed, card.classes
         )
 
+    def check_view(self) -> None:
+        """Refuse a view whose code fails, or gives other features of train than it gave; called before a decode begins.
+
+        Raises:
+            UserError: the message names the code.
+        """
+        if isinstance(self.view, StoredView):
+            self.view.check()
+
+    def show_sealed(self, x: NDArray[Any], sha256: str, folder: Path) -> Any:
+        """Return what the model gets of eval; called by a decode after its ledger has its line.
+
+        Args:
+            x: samples of eval as they are stored, (n_samples, ...).
+            sha256: identifies eval.
+            folder: its sealed folder, where a view that takes long keeps what it computed.
+        """
+        view = self.view
+        return view.show_sealed(x, sha256, folder / "features") if isinstance(view, StoredView) else view(np.asarray(x))
+
     @cached_property
     def model(self) -> Model:
         """The model, which takes stored samples; rebuilt and verified on dev when it is first used.
+
+        Raises:
+            UserError: as `viewed_model`.
+        """
+        model, view = self.viewed_model, self.view
+        labels, answer = model.predict, model.answer
+        return Model(
+            lambda x: answer(view(np.asarray(x))), lambda x: labels(view(np.asarray(x))), get_network=model.get_network
+        )
+
+    @cached_property
+    def viewed_model(self) -> Model:
+        """The model, which takes samples with the view applied; rebuilt and verified on dev when it is first used.
 
         Raises:
             UserError: the data or the weights are not those of the card, or the rebuilt model has another dev error.
@@ -115,19 +148,15 @@ class FrozenModel:
             weights = read_weights(self.folder / card.weights, str(card.weights_sha256))
         else:
             # A reference model is fitted again; only then is it worth the time to apply the view to all of train.
-            train = replace(train, x=view(train.x))
-        model = rebuild_model(
+            train = replace(train, x=show_split(view, self.data, "train"))
+        return rebuild_model(
             create_trainer(self.settings.trainer_name, self.workers),
             self.task,
             weights,
             train=train,
-            dev=replace(dev, x=view(dev.x)),
+            dev=replace(dev, x=show_split(view, self.data, "dev")),
             dev_error=card.dev_error,
             what=f"{card.study}: the frozen model",
             metric=card.metric,
             dev_metric=card.dev_metric,
-        )
-        labels, answer = model.predict, model.answer
-        return Model(
-            lambda x: answer(view(np.asarray(x))), lambda x: labels(view(np.asarray(x))), get_network=model.get_network
         )

@@ -189,6 +189,7 @@ def _analyse(
         report(f"{card.study}: its post-mortem is answered from the ledger, {_describe(known)}")
         return known
     model.check_data()
+    model.check_view()
     seal.verify()
     identity = replace(seal.identity, origins=model.data.eval_origins())
     ledger.begin_post_mortem(card.study, key[1], key[3], identity, decoded)
@@ -254,7 +255,7 @@ def _score_trials(
     """
     card, split = model.card, seal.open()
     data = apply_view(model.settings.view, model.data)
-    x: Any = model.view(split.x)
+    x: Any = model.show_sealed(split.x, seal.sha256, seal.folder)
     scorer = _Scorer(data, x, split.y, card.metric, len(data.classes))
     found: dict[int, AnalysedTrial] = {}
     restorer = TrialRestorer(study_of(model), data, model.folder, trials, model.workers, report)

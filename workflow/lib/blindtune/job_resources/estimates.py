@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from blindtune.config.requests import JobRequest
 from blindtune.config.schema import Config
@@ -21,7 +22,7 @@ from blindtune.datasets.corpus.recordings import WINDOWS_AT_ONCE
 from blindtune.datasets.eeg.config import EegConfig
 from blindtune.job_resources.data import DataSize, WholeSize, estimate_recordings, estimate_size
 from blindtune.training.registry import TRAINERS
-from blindtune.views.config import AugmentedView, CropsView, FeaturesView
+from blindtune.views.config import AugmentedView, CropsView, ExtractedView, FeaturesView
 
 #: Snakemake's own processes in a job of a cluster, in MB: one that starts the job, one that runs its script.
 _SNAKEMAKE_MB = 300
@@ -55,6 +56,16 @@ _ACTIVATION_MB = 64 * 4 / 1e6
 _MAPPED = 1.2
 #: MB of the features of a sample.
 _FEATURES_MB = 256 * 8 * 2 / 1e6
+
+#: Features of a sample that a user's code is taken to compute: those of the widest common networks.
+_EXTRACTED_VALUES = 2048
+#: MB of a process that computes them, without its weights, of which it may have several copies, and without its batch.
+_EXTRACTOR_MB = 1500
+_WEIGHT_COPIES = 3
+#: MB of each value of each sample of a batch, with the activations of a network that is not trained.
+_EXTRACTOR_ACTIVATION_MB = 32 * 4 / 1e6
+#: CPU seconds to compute them for each value of a sample.
+_EXTRACTOR_SECONDS_PER_VALUE = 2e-6
 
 #: Bytes of each value of the windows that are answered at once: as read, as the view makes them, and in between.
 _WINDOW_BYTES = 32
@@ -155,11 +166,11 @@ class Estimator:
         settings = self._config.settings(dataset, system) if rule in _SYSTEM_RULES else None
         given = self._given(rule, system)
         mem_mb, runtime, gpu = given.mem_mb, given.runtime, given.gpu
-        if settings is None or not may_use_gpu(settings):
+        if not (rule == "features" if settings is None else may_use_gpu(settings, rule)):
             gpu = 0
-        elif gpu is None:
+        elif gpu is None and settings is not None and may_use_gpu(settings, "study"):
             # A model that was trained on a GPU is not built again elsewhere, where sums are rounded otherwise.
-            gpu = self._given("study", system).gpu or 0
+            gpu = self._given("study", system).gpu
         if mem_mb is None:
             memory = self._memory(rule, dataset, system, settings, workers)
             mem_mb = _round_up(_SNAKEMAKE_MB + memory, _MB_STEP)
@@ -169,7 +180,7 @@ class Estimator:
                 seconds *= len(self._config.seeds)
             minutes = min(_MIN_MINUTES + _TIME_MARGIN * seconds / 60, _MAX_MINUTES)
             runtime = _round_up(minutes, _MINUTES_STEP)
-        return Needs(mem_mb, runtime, gpu)
+        return Needs(mem_mb, runtime, gpu or 0)
 
     def _given(self, rule: str, system: str) -> JobRequest:
         """Return what the config gives: of a key that it gives for the system and the rule, that of the system."""
@@ -207,6 +218,10 @@ class Estimator:
                 return self._corpus_memory(dataset)
             case "sample_splits":
                 return 300 + 2 * self._size(dataset).mb
+            case "features":
+                views = [self._config.settings(*pair).extractor for pair in self._config.features if pair[0] == dataset]
+                size = self._size(dataset)
+                return _MAPPED * size.mb + max((_extractor_mb(view, size) for view in views if view), default=0.0)
         # The samples of a corpus are copied in chunks, others are in memory, several times while they are checked.
         is_corpus = isinstance(self._config.sources[dataset].config, CorpusConfig)
         return 300 + (_MAPPED if is_corpus else 8) * self._size(dataset).mb
@@ -236,6 +251,8 @@ class Estimator:
         memory = process + data
         if rule == "study" and isinstance(settings, Tuned):
             memory += _LIBRARY_MB.get(settings.tuner.library, _UNKNOWN_LIBRARY_MB)
+        if rule in ("decode", "post_mortem") and settings.extractor is not None:
+            memory += _extractor_mb(settings.extractor, size)
         if rule == "decode" and (whole := self._whole(dataset, settings)) is not None:
             memory += WINDOWS_AT_ONCE * size.n_values * _WINDOW_BYTES / 1e6
             memory += _MAPPED * whole.largest_mb + whole.windows * _RECORD_BYTES / 1e6
@@ -257,14 +274,18 @@ class Estimator:
         """Return the CPU seconds of a job."""
         if settings is not None:
             study = self._study_seconds(dataset, settings)
+            extracting = self._extractor_seconds(dataset, settings)
             if rule == "decode":
-                return 60 + study / 100 + self._window_seconds(dataset, settings)
+                return 60 + study / 100 + extracting + self._window_seconds(dataset, settings)
+            study += extracting if rule == "post_mortem" else 0
             return {"study": study, "post_mortem": study}.get(rule, 60 + study / 100)
         if rule in ("tables", "figures", "page"):
             return 60 + 0.05 * self._n_trials
         if rule == "fetch":
             return 600
         size = self._size(dataset)
+        if rule == "features":
+            return 60 + _EXTRACTOR_SECONDS_PER_VALUE * size.n_values * size.n_samples
         if rule in ("simulate", "extract", "examples"):
             config = self._config.sources[dataset].config
             if not isinstance(config, CorpusConfig):
@@ -273,6 +294,14 @@ class Estimator:
             per_file = config.max_per_file * len(config.class_names)
             return n_files * (_SECONDS_PER_FILE + min(per_file, size.n_samples) * _SECONDS_PER_CUT)
         return 60 + 2 * size.mb
+
+    def _extractor_seconds(self, dataset: str, settings: System) -> float:
+        """Return the CPU seconds in which a decode computes the features of eval, and of whole recordings."""
+        if settings.extractor is None:
+            return 0.0
+        size, whole = self._size(dataset), self._whole(dataset, settings)
+        n_samples = size.n_samples - size.n_train + (0 if whole is None else whole.windows)
+        return _EXTRACTOR_SECONDS_PER_VALUE * size.n_values * n_samples
 
     def _window_seconds(self, dataset: str, settings: System) -> float:
         """Return the CPU seconds in which a decode answers the windows of whole recordings."""
@@ -316,9 +345,15 @@ class Estimator:
         return total * len(self._config.seeds)
 
 
-def may_use_gpu(settings: System) -> bool:
-    """Return whether the trainer of a system may compute on a GPU."""
-    return not isinstance(settings, Bayes) and TRAINERS[settings.trainer_name].gpu
+def may_use_gpu(settings: System, rule: str = "decode") -> bool:
+    """Return whether a job of a system may compute on a GPU: its trainer does, or the user's code for features of eval.
+
+    Args:
+        settings: the system.
+        rule: of the job; by default one that has eval.
+    """
+    extracts = settings.extractor is not None and rule in ("decode", "post_mortem")
+    return extracts or (not isinstance(settings, Bayes) and TRAINERS[settings.trainer_name].gpu)
 
 
 def check_requests(config: Config, where: str) -> None:
@@ -364,6 +399,8 @@ def _viewed_mb(settings: System, size: DataSize) -> float:
     match settings.view:
         case FeaturesView():
             return 100 + size.n_samples * _FEATURES_MB
+        case ExtractedView():
+            return 100 + 4 * size.n_samples * _EXTRACTED_VALUES * 4 / 1e6
         case CropsView() | AugmentedView():
             return 100 + _MAPPED * size.mb
     return 4 * size.mb
@@ -373,7 +410,13 @@ def _viewed_values(settings: Tuned | Manual, size: DataSize) -> int:
     """Return the number of values that a network sees of a sample, at most."""
     if isinstance(settings.view, CropsView):
         return min(size.n_values, 3 * settings.view.side**2)
-    return size.n_values
+    return _EXTRACTED_VALUES if settings.extractor is not None else size.n_values
+
+
+def _extractor_mb(view: ExtractedView, size: DataSize) -> float:
+    """Return the MB of a process that runs a user's code to compute features."""
+    weights = 0 if view.weights is None else Path(view.weights).stat().st_size / 1e6
+    return _EXTRACTOR_MB + _WEIGHT_COPIES * weights + view.batch_size * size.n_values * _EXTRACTOR_ACTIVATION_MB
 
 
 def _count_epochs(settings: Tuned | Manual) -> int:

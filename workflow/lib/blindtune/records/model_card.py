@@ -160,13 +160,24 @@ class ModelCard(BaseModel):
             recipe = {"network": self.network.identity()}
         return recipe | {
             "former": self.former_sha256(),
-            "view": self.settings.get("view"),
+            "view": describe_view_alone(self.settings.get("view")),
             "trainer": self.settings.get("trainer"),
             "preprocessing": self.preprocessing,
             "classes": self.classes,
             # Chosen by another metric, it is another model, even if it has the same weights.
             **({} if self.metric is None else {"metric": self.metric}),
         }
+
+
+def describe_view_alone(view: Any) -> Any:
+    """Return a view's part of the config without the places of its files, whose content `preprocessing` identifies.
+
+    Args:
+        view: as the settings of a card have it.
+    """
+    if not isinstance(view, dict) or view.get("kind") != "extracted":
+        return view
+    return {name: value for name, value in view.items() if name not in ("build", "weights")}
 
 
 def blueprint_fields(blueprint: Blueprint | None) -> dict[str, Blueprint | None]:

@@ -1,6 +1,7 @@
 """Describe searches: which tuner, what it spent up to each trial, and the best value by then."""
 
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -68,8 +69,18 @@ def describe_view(card: ModelCard) -> str | None:
     """Return the view of a system as text; None if it takes the stored samples as they are."""
     view = dict(card.settings.get("view") or {"kind": "samples"})
     name = view.pop("kind")
+    if name == "extracted":
+        return _describe_extracted(view)
     details = ", ".join(f"{key} {str(value).lower()}" for key, value in view.items())
     return None if name == "samples" else f"{name} ({details})" if details else str(name)
+
+
+def _describe_extracted(view: dict[str, Any]) -> str:
+    """Return what computes the features of a sample; of a file its name alone."""
+    weights = f", weights {PurePath(view['weights']).name}" if view.get("weights") else ""
+    arguments = "".join(f", {name} {value}" for name, value in view["arguments"].items())
+    scaled = ", standardized" if view["standardize"] else ""
+    return f"extracted ({PurePath(view['build']).name}{weights}{arguments}{scaled})"
 
 
 def has_several_objectives(system: SystemRecords) -> bool:

@@ -1,11 +1,12 @@
 """Apply a view to a dataset: what trainers and models get instead of stored samples."""
 
 from dataclasses import replace
+from typing import Literal
 
 from blindtune.core.errors import UserError
 from blindtune.core.registry import load_object
 from blindtune.datasets.prepared import Prepared
-from blindtune.views.base import ViewFunction, ViewInputs
+from blindtune.views.base import Floats, SampleView, StoredView, ViewFunction, ViewInputs
 from blindtune.views.config import ViewConfig
 from blindtune.views.registry import view_entries
 
@@ -46,12 +47,30 @@ def collect_inputs(config: ViewConfig, data: Prepared) -> ViewInputs:
         raise UserError(
             f"{data.name}: the view {config.kind} needs what only a table has fitted on train. Take view: samples."
         )
+    opened = [load_object(entry.opens)(config, data) for entry in entries if entry.opens is not None]
     return ViewInputs(
         data.name,
         {key: source[key] for key in sorted(keys)},
         data.manifest["statistics"] if uses_statistics else None,
         {key: fitted[key] for key in sorted(fitted_keys)},
+        opened[0] if opened else None,
     )
+
+
+def show_split(view: ViewFunction, data: Prepared, name: Literal["train", "dev"]) -> Floats | SampleView:
+    """Return what a model gets of train or dev; what was computed before is not computed again.
+
+    Args:
+        view: as `make_view` returns it for the dataset.
+        data: the dataset as it is stored.
+        name: of the split.
+
+    Raises:
+        UserError: the view does not fit the dataset.
+    """
+    if isinstance(view, StoredView):
+        return view.show_split(name)
+    return view((data.train if name == "train" else data.dev).x)
 
 
 def apply_view(config: ViewConfig, data: Prepared) -> Prepared:
@@ -65,5 +84,5 @@ def apply_view(config: ViewConfig, data: Prepared) -> Prepared:
         UserError: the view does not fit the dataset.
     """
     view = make_view(config, data)
-    train, dev = (replace(split, x=view(split.x)) for split in (data.train, data.dev))
-    return replace(data, train=train, dev=dev)
+    train = replace(data.train, x=show_split(view, data, "train"))
+    return replace(data, train=train, dev=replace(data.dev, x=show_split(view, data, "dev")))

@@ -1,9 +1,11 @@
 """The interface of views: samples are computed when a trainer asks for them, so no dataset need fit into memory."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,13 @@ Floats = NDArray[np.float32]
 MAX_BATCH_VALUES = 2**22
 
 
+class SplitFeatures(Protocol):
+    """Features of train and dev that were computed once, for all models of a view."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return what identifies them and what computes them, as plain data."""
+
+
 @dataclass(frozen=True)
 class ViewInputs:
     """What a view takes of a dataset besides the samples; it is part of the identity of every model that uses the view.
@@ -24,19 +33,22 @@ class ViewInputs:
         source: the keys of the dataset's config that the view declares in `blindtune.views.registry`, and no others.
         statistics: mean and deviation of each channel over train; None unless the view declares that it uses them.
         fitted: what the source fitted on train, by the keys that the view declares, and no others.
+        features: those of train and dev that the view declares that it opens; None: none.
     """
 
     dataset: str
     source: Mapping[str, Any]
     statistics: Mapping[str, list[float]] | None
     fitted: Mapping[str, Any] = field(default_factory=dict)
+    features: SplitFeatures | None = None
 
     def identity(self) -> dict[str, Any]:
         """Return all that can change what the view gives for a sample, as plain data."""
         statistics = None if self.statistics is None else dict(self.statistics)
         identity: dict[str, Any] = {"source": dict(self.source), "statistics": statistics}
         # Left out where nothing is fitted: models that were frozen before keep their identity.
-        return identity | ({"fitted": dict(self.fitted)} if self.fitted else {})
+        identity |= {"fitted": dict(self.fitted)} if self.fitted else {}
+        return identity | ({} if self.features is None else {"features": self.features.identity()})
 
 
 class SampleView:
@@ -143,3 +155,41 @@ class SampleView:
 
 #: From stored samples, (n_samples, ...), to what a model gets.
 ViewFunction = Callable[[NDArray[Any]], Floats | SampleView]
+
+
+class StoredView(ABC):
+    """A `ViewFunction` that takes long, so that what it gives of a split is computed once and kept.
+
+    A study gets train and dev through `show_split`, which opens no other split. Only a decode has eval, and keeps what
+    it computes of it in the sealed folder through `show_sealed`.
+    """
+
+    @abstractmethod
+    def __call__(self, x: NDArray[Any]) -> Floats | SampleView:
+        """Return what a model gets of stored samples that are in no split, such as new ones; nothing is kept."""
+
+    @abstractmethod
+    def show_split(self, name: str) -> Floats | SampleView:
+        """Return what a model gets of a split.
+
+        Args:
+            name: ``train`` or ``dev``.
+        """
+
+    @abstractmethod
+    def show_sealed(self, x: NDArray[Any], sha256: str, folder: Path) -> Floats | SampleView:
+        """Return what a model gets of eval; called by a decode after its ledger has its line.
+
+        Args:
+            x: the samples of eval, (n_samples, ...).
+            sha256: identifies eval.
+            folder: in the sealed folder, where it is kept.
+        """
+
+    @abstractmethod
+    def check(self) -> None:
+        """Refuse what would compute other values now; called by a decode before it begins.
+
+        Raises:
+            UserError: it fails, or it computes other values of train.
+        """

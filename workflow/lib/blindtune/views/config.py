@@ -1,12 +1,13 @@
 """The config of each kind of view: the value of a system's key ``view``."""
 
 import math
-from typing import ClassVar, Literal, Self
+import re
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
 
-from blindtune.core.bounds import MAX_PIXELS
-from blindtune.core.validation import Strict
+from blindtune.core.bounds import MAX_PIXELS, MAX_SAMPLES
+from blindtune.core.validation import Strict, UserPath
 
 
 class ViewConfig(Strict):
@@ -107,4 +108,42 @@ class AugmentedView(ViewConfig):
         ge=0,
         lt=1,
         description="in training, each colour is scaled and shifted at random by at most this share; 0: no jitter",
+    )
+
+
+#: A file of Python code, and the name of a function after a colon or none.
+BUILD = re.compile(r"(?P<file>.*[^/]\.py)(:(?P<function>[A-Za-z_][A-Za-z0-9_]*))?", re.DOTALL)
+
+
+def _check_build(build: str) -> str:
+    """Return a value of ``build``: a file, with the name of a function or without it."""
+    if BUILD.fullmatch(build) is None:
+        raise ValueError(
+            f"{build!r} is not a file of Python code with the name of a function; give extractor.py, whose function is "
+            "called build, or extractor.py:name"
+        )
+    return build
+
+
+class ExtractedView(ViewConfig):
+    """Features that a function of your own code computes of each sample, such as those of a pretrained network."""
+
+    kind: Literal["extracted"]
+    build: Annotated[UserPath, StringConstraints(max_length=1000), AfterValidator(_check_build)] = Field(
+        description="a file of Python code, and the name of its function after a colon (without it: build); the "
+        "function gets input_shape, arguments and weights, and returns a callable from samples (n, ...) to features "
+        "(n, n_features)",
+        examples=["extractor.py:build"],
+    )
+    weights: Annotated[UserPath, StringConstraints(min_length=1, max_length=1000)] | None = Field(
+        default=None,
+        description="a file that the function gets the path of; its content is part of the identity of a model; null: "
+        "none",
+    )
+    arguments: dict[Annotated[str, StringConstraints(max_length=200)], JsonValue] = Field(
+        default={}, description="what else the function gets, as a dict"
+    )
+    batch_size: int = Field(default=32, gt=0, le=MAX_SAMPLES, description="samples that the callable gets at once")
+    standardize: bool = Field(
+        default=True, description="true: each feature is scaled to zero mean and unit deviation over train"
     )

@@ -22,11 +22,16 @@ class ViewEntry(Entry):
         source_keys: keys of the dataset's config.
         uses_statistics: whether it takes the mean and deviation of each channel over train.
         fitted_keys: keys of what the dataset's source fitted on train.
+        opens: ``module:name`` of a function ``(config, data)`` that returns the `blindtune.views.base.SplitFeatures` of
+            train and dev; None: the view takes none.
+        fits_all: whether every source has the view.
     """
 
     source_keys: tuple[str, ...] = ()
     uses_statistics: bool = False
     fitted_keys: tuple[str, ...] = ()
+    opens: str | None = None
+    fits_all: bool = False
 
 
 VIEWS = Registry(
@@ -52,6 +57,12 @@ VIEWS = Registry(
         "crops": ViewEntry("blindtune.views.crops:create", "blindtune.views.config:CropsView", uses_statistics=True),
         "augmented": ViewEntry(
             "blindtune.views.augmented:create", "blindtune.views.config:AugmentedView", uses_statistics=True
+        ),
+        "extracted": ViewEntry(
+            "blindtune.views.extracted:create",
+            "blindtune.views.config:ExtractedView",
+            opens="blindtune.views.feature_store:open_features",
+            fits_all=True,
         ),
     },
 )
@@ -99,7 +110,8 @@ def _expand_shorthand(value: Any) -> Any:
 def _view_type(*kinds: str) -> Any:
     """Return the type of a config key that takes one of some kinds of views, in full or by its name alone."""
     union: Any = VIEWS.config_union("kind", *kinds)
-    names: Any = Literal[tuple(kinds or VIEWS.names())]
+    # A view that opens features needs keys that say what computes them.
+    names: Any = Literal[tuple(name for name in kinds or VIEWS.names() if VIEWS[name].opens is None)]
     return Annotated[union, BeforeValidator(_expand_shorthand, json_schema_input_type=union | names)]
 
 
@@ -110,6 +122,6 @@ if TYPE_CHECKING:
     NetworkView = ViewConfig
 else:
     #: The views that a reference model takes: one vector per sample.
-    ReferenceView = _view_type("default", "samples", "standardized", "features")
+    ReferenceView = _view_type("default", "samples", "standardized", "features", "extracted")
     #: The views that a network takes: all.
     NetworkView = _view_type()

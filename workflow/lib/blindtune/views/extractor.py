@@ -1,0 +1,242 @@
+"""Runs a user's function that computes features of samples, and checks all that it returns."""
+
+import os
+import random
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blindtune.core.bounds import MAX_FEATURES
+from blindtune.core.errors import UserError
+from blindtune.core.failures import is_machine_error
+from blindtune.models.own_code import LoadedCode, OwnCodeError, load_code
+from blindtune.views.base import Floats
+from blindtune.views.config import ExtractedView
+from blindtune.views.extractor_code import read_extractor, split_build
+
+#: Samples on which an extractor is tried, and which are computed again to compare.
+PROBE_ROWS = 8
+
+#: How far features of a sample may differ between two computations, as a share of the largest one. Another batch size,
+#: another machine and half precision change less; dropout, other weights and batch normalization in training more.
+_TOLERANCE = 0.01
+
+#: The same for the same batch, computed twice in a row.
+_REPEAT_TOLERANCE = 1e-4
+
+
+class Extractor:
+    """A function of a user, called with a view's settings; it runs when features are first asked for.
+
+    Args:
+        config: of the view.
+        dataset: name of the dataset, for messages.
+        input_shape: shape of one stored sample.
+    """
+
+    def __init__(self, config: ExtractedView, dataset: str, input_shape: tuple[int, ...]) -> None:
+        """Keep what is needed; nothing runs yet."""
+        path, function = split_build(config)
+        self._config, self._function = config, function
+        self._where = f"dataset {dataset}, view: build: {path}:{function}"
+        self._path, self._input_shape = path, input_shape
+        self._built: tuple[LoadedCode, Callable[..., Any]] | None = None
+        self._n_features: int | None = None
+
+    def iterate(self, x: NDArray[Any], notify: Callable[[int], None] = lambda done: None) -> Iterator[Floats]:
+        """Yield the features of samples, batch by batch, in their order; each batch begins at a multiple of its size.
+
+        The first samples are computed again before the others, and once more at the end.
+
+        Args:
+            x: stored samples, (n_samples, ...).
+            notify: takes the number of samples that are done.
+
+        Yields:
+            (n_rows, n_features) float32.
+
+        Raises:
+            UserError: the code fails or breaks its contract; the message names the file and the function.
+        """
+        if not len(x):
+            return
+        size = self._config.batch_size
+        first = self.extract(x[: min(size, PROBE_ROWS)])
+        self._check_repeatable(x, first)
+        for start in range(0, len(x), size):
+            yield self.extract(x[start : start + size])
+            notify(min(start + size, len(x)))
+        self._compare(
+            self.extract(x[: len(first)]),
+            first,
+            _TOLERANCE,
+            "other features for the first samples after all samples than before",
+            "Keep nothing of one batch for the next one; in PyTorch, call model.eval()",
+        )
+
+    def extract(self, x: NDArray[Any]) -> Floats:
+        """Return the features of one batch.
+
+        Args:
+            x: stored samples, (n_rows, ...).
+
+        Returns:
+            (n_rows, n_features) float32.
+
+        Raises:
+            UserError: as `iterate`.
+        """
+        loaded, call = self._build()
+        # A copy: the code may write into it, and does not get the file that is mapped.
+        with self._explaining(loaded):
+            found = call(np.array(x))
+        return self._checked(found, len(x))
+
+    def check_same(self, x: NDArray[Any], features: Floats, what: str) -> None:
+        """Refuse an extractor that gives other features than it gave before.
+
+        Args:
+            x: some stored samples, (n_rows, ...).
+            features: what it gave for them, (n_rows, n_features).
+            what: names them in the message.
+
+        Raises:
+            UserError: it gives others.
+        """
+        self._compare(
+            self.extract(x),
+            features,
+            _TOLERANCE,
+            f"other features for {what} now than it gave before",
+            "It depends on more than its code, weights and arguments, such as a version of a library or another file. "
+            "Restore that, or remove the folder of the features and run again",
+        )
+
+    def _build(self) -> tuple[LoadedCode, Callable[..., Any]]:
+        if self._built is None:
+            code, config = read_extractor(self._config), self._config
+            with self._explaining(None):
+                loaded = load_code(code)
+            function = getattr(loaded.module, self._function, None)
+            if not callable(function):
+                raise UserError(f"{self._where}: is not a function. Give one that returns a callable.")
+            weights = None if config.weights is None else Path(config.weights).absolute()
+            with self._explaining(loaded):
+                _seed_generators()
+                call = function(self._input_shape, dict(config.arguments), weights)
+            if not callable(call):
+                raise UserError(
+                    f"{self._where}: returned {_type_name(call)}. Return a callable from samples, (n, "
+                    f"{', '.join(map(str, self._input_shape))}), to features, (n, n_features)."
+                )
+            self._built = loaded, call
+        return self._built
+
+    @contextmanager
+    def _explaining(self, loaded: LoadedCode | None) -> Iterator[None]:
+        """Name file and function of errors of the code, and go back to the working folder, which it may change."""
+        folder = Path.cwd()
+        try:
+            if loaded is None:
+                yield
+            else:
+                with loaded.running():
+                    yield
+        except UserError:
+            raise
+        except OwnCodeError as error:
+            raise UserError(f"{self._where}: {error}. Correct the code or its arguments.") from error
+        except MemoryError:
+            raise
+        except (Exception, SystemExit) as error:
+            if is_machine_error(error):
+                raise
+            reason = (str(error).strip() or "no message").splitlines()[0][:300]
+            raise UserError(
+                f"{self._where}: {type(error).__name__}: {reason}. Correct the code or its arguments."
+            ) from error
+        finally:
+            if Path.cwd() != folder:
+                os.chdir(folder)
+
+    def _checked(self, found: Any, n_rows: int) -> Floats:
+        """Return what the code gave for a batch as float32."""
+        if not isinstance(found, np.ndarray):
+            hint = ", such as tensor.cpu().numpy()" if hasattr(found, "numpy") else ""
+            raise UserError(f"{self._where}: its callable returned {_type_name(found)}. Return a NumPy array{hint}.")
+        if found.ndim != 2 or len(found) != n_rows:
+            raise UserError(
+                f"{self._where}: its callable returned the shape {found.shape} for {n_rows} samples. Return one row of "
+                f"features for each sample, ({n_rows}, n_features)."
+            )
+        if found.dtype.kind != "f":
+            raise UserError(f"{self._where}: its callable returned numbers of type {found.dtype}. Return float32.")
+        n_features = found.shape[1]
+        if not 1 <= n_features <= MAX_FEATURES:
+            raise UserError(
+                f"{self._where}: its callable returned {n_features:,} features of a sample. Return 1 to "
+                f"{MAX_FEATURES:,}."
+            )
+        if self._n_features not in (None, n_features):
+            raise UserError(
+                f"{self._where}: its callable returned {n_features:,} features of a sample, and {self._n_features:,} "
+                "before. Return as many for every batch."
+            )
+        self._n_features = n_features
+        with np.errstate(over="ignore"):
+            features = np.ascontiguousarray(found, dtype=np.float32)
+        if not np.isfinite(features).all():
+            row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
+            raise UserError(
+                f"{self._where}: its callable returned a feature that is not a finite number of 32 bits, for row {row} "
+                f"of a batch of {n_rows}. Correct the code, or scale its input."
+            )
+        return features
+
+    def _check_repeatable(self, x: NDArray[Any], first: Floats) -> None:
+        """Refuse features that are random, or that depend on the other samples of the batch."""
+        self._compare(
+            self.extract(x[: len(first)]),
+            first,
+            _REPEAT_TOLERANCE,
+            "other features for the same batch a second time",
+            "Switch off what is random: in PyTorch call model.eval(), in Keras call model(x, training=False)",
+        )
+        if len(first) > 1:
+            half = len(first) // 2
+            self._compare(
+                self.extract(x[:half]),
+                first[:half],
+                _TOLERANCE,
+                "other features for a sample in another batch",
+                "A feature depends on its own sample alone: normalise by constants, and in PyTorch call model.eval()",
+            )
+
+    def _compare(self, found: Floats, expected: Floats, tolerance: float, what: str, advice: str) -> None:
+        is_same = found.shape == expected.shape
+        difference = float(np.abs(found - expected).max()) if is_same else float("inf")
+        if difference > tolerance * float(np.abs(expected).max()):
+            shown = f" (they differ by up to {difference:.3g})" if is_same else ""
+            raise UserError(f"{self._where}: its callable gives {what}{shown}. {advice}.")
+
+
+def _seed_generators() -> None:
+    """Give the global generators a seed: initial weights that no file replaces are the same in each process."""
+    random.seed(0)
+    np.random.seed(0)
+    torch, keras = sys.modules.get("torch"), sys.modules.get("keras")
+    if torch is not None:
+        torch.manual_seed(0)
+    if keras is not None:
+        keras.utils.set_random_seed(0)
+
+
+def _type_name(value: Any) -> str:
+    kind = type(value)
+    name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+    return "None" if value is None else f"an object of type {name}"
