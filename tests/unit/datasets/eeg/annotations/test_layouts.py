@@ -1,12 +1,10 @@
 """Annotations of BIDS, CHB-MIT and Siena, inside of EDF+, and in one table."""
 
 import gzip
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-import edfio
 import pytest
 from edfio import Bdf, BdfSignal, Edf, EdfAnnotation, EdfSignal
 
@@ -316,7 +314,7 @@ def test_edf_plus_needs_a_signal_of_annotations(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.edf", "a.bdf", "a.bdf.gz"])
 def test_annotations_inside_are_read_alone(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of EDF+ and BDF+ alike, edfio gets the records with annotations, and none of the signals."""
+    """Of EDF+ and BDF+ alike, the signals of annotations are read, and no other."""
     texts = [(0.0, None, "Start"), (10.25, 5.0, "fit"), (59.5, None, "\u00fcber")]
     path, x, written = tmp_path / name, noise(60, 100, rows=1)[0], [EdfAnnotation(*one) for one in texts]
     if ".bdf" in name:
@@ -325,20 +323,92 @@ def test_annotations_inside_are_read_alone(tmp_path: Path, name: str, monkeypatc
         Edf([EdfSignal(x, 100, physical_range=(-1000, 1000))], annotations=written).write(path)
     if name.endswith(".gz"):
         path.write_bytes(gzip.compress(path.read_bytes()))
-    given: list[int] = []
-
-    def count(read: Callable[..., Any], content: bytes, **options: Any) -> Any:
-        given.append(len(content))
-        return read(content, **options)
-
-    for library in ("read_edf", "read_bdf"):
-        monkeypatch.setattr(edfio, library, partial(count, getattr(edfio, library)))
     file = RecordingFile(path)
-    assert read_texts(file) == texts and file.size > 10_000 and given[0] < 1_000
+    peek, peeked = file.peek, list[int]()
+
+    def count(start: int, stop: int) -> bytes:
+        peeked.append(stop - start)
+        return peek(start, stop)
+
+    monkeypatch.setattr(file, "peek", count)
+    assert read_texts(file) == (texts, []) and file.size > 10_000 and sum(peeked) < 3_000
     monkeypatch.setattr(edf_plus, "MAX_BYTES", 50)
     with pytest.raises(UnusableRecording, match="has more than 50 bytes of annotations inside"):
         read_texts(file)
     file.close()
+
+
+def write_raw(path: Path, *records: bytes) -> None:
+    """Write an EDF+ file of records of a second that hold these bytes as their annotations."""
+    width = 2 * ((max(map(len, records)) + 1) // 2)
+    fields = ("EDF Annotations", "", "", "-1", "1", "-32768", "32767", "", f"{width // 2}", "")
+    head = "0".ljust(168) + "01.01.0100.00.00" + "512".ljust(8) + "EDF+C".ljust(44)
+    head += f"{len(records)}".ljust(8) + "1".ljust(8) + "1".ljust(4)
+    head += "".join(one.ljust(to) for one, to in zip(fields, (16, 80, 8, 8, 8, 8, 8, 80, 8, 32), strict=True))
+    path.write_bytes(head.encode() + b"".join(one.ljust(width, b"\0") for one in records))
+
+
+STAMPED = b"+0\x14\x14\0"
+
+
+@pytest.mark.parametrize(
+    ("record", "texts"),
+    [
+        (STAMPED + b"+10\x155\x14fit\r\n\x14\0", [(10.0, 5.0, "fit\r\n")]),
+        (STAMPED + b"+10\x155\x14fit\x14", [(10.0, 5.0, "fit")]),
+        (
+            STAMPED + b"+10\x14a\x14b\x14\0-1\x15.5\x14c\x14\0 ",
+            [(-1.0, 0.5, "c"), (10.0, None, "a"), (10.0, None, "b")],
+        ),
+        (b"+0.5\x14\x14fit\x14\0+10\x15\x14fit\x14\0", [(0.0, None, "fit"), (9.5, None, "fit")]),
+    ],
+)
+def test_annotations_inside_are_all_read(tmp_path: Path, record: bytes, texts: list[Any]) -> None:
+    """Every annotation of a record is read, with new lines and several texts, from the first time stamp on."""
+    write_raw(tmp_path / "a.edf", record, b"+1\x14\x14")
+    assert read_texts(RecordingFile(tmp_path / "a.edf")) == (texts, [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"+10\x155,5\x14fit\x14\0",
+        b"10\x155\x14fit\x14\0",
+        b"+10\x155\x14fit",
+        b"+10\x155\x14fit\0",
+        b"+10\x155\x14good\x14\0+20\x155\x14fit\0",
+        b"+10\x15.\x14fit\x14\0",
+        b"+1\x14\x14f\0i\0t\0\x14\0",
+    ],
+)
+@pytest.mark.parametrize("record", [0, 2])
+def test_annotations_inside_that_cannot_be_read(tmp_path: Path, text: bytes, record: int) -> None:
+    """What is no annotation makes the recording unusable, next to a good one too, and the reason names the record."""
+    records = [b"+%d\x14\x14\0" % number + (text if number == record else b"") for number in range(3)]
+    write_raw(tmp_path / "a.edf", *records)
+    with pytest.raises(UnusableRecording, match=rf"annotations inside that cannot be read: record {record + 1} holds"):
+        read_texts(RecordingFile(tmp_path / "a.edf"))
+
+
+def test_annotations_inside_count_from_the_first_time_stamp(tmp_path: Path) -> None:
+    """An annotation where the first time stamp should be is not taken for it; a later one is an annotation."""
+    write_raw(tmp_path / "a.edf", b"+10\x155\x14fit\x14\0")
+    with pytest.raises(UnusableRecording, match="has no time stamp in record 1"):
+        read_texts(RecordingFile(tmp_path / "a.edf"))
+    write_raw(tmp_path / "a.edf", STAMPED, b"+10\x155\x14fit\x14\0")
+    assert read_texts(RecordingFile(tmp_path / "a.edf")) == ([(10.0, 5.0, "fit")], [])
+
+
+def test_annotations_inside_in_latin_1(tmp_path: Path) -> None:
+    """Texts that are not UTF-8 are read as Latin-1, with a note."""
+    write_raw(tmp_path / "a.edf", STAMPED + b"+10\x155\x14Krampf \xfc\x14\0", "+1\x14\x14\0+20\x14ü\x14\0".encode())
+    config = eeg_config(annotations="edf_plus", event_labels={"seizure": ["krampf ü"]})
+    found = create_reader(tmp_path, ["a.edf"], ["a.edf"], config).read(RecordingTimes("a.edf", 60.0))
+    assert found.seizures == [(10.0, 15.0)]
+    assert found.notes == (
+        "1 texts inside are not UTF-8 but read as Latin-1",
+        "texts that event_labels does not name: ü (1)",
+    )
 
 
 RECORDINGS: dict[str, str | None] = {"x/a.edf": None, "x/b.edf": None, "y/b.edf": None}
