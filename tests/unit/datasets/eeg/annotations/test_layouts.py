@@ -83,6 +83,7 @@ def test_bids_events(tmp_path: Path, rows: str, seizures: list[tuple[float, floa
         (HEAD + "n/a\t1\tsz\t\t\t\t\n", "line 2: onset 'n/a' is not a number"),
         (HEAD + "10\t-1\tsz\t\t\t\t\n", "line 2: 10 to 9 s is not an interval"),
         (HEAD + "nan\t1\tsz\t\t\t\t\n", "line 2: nan to nan s is not an interval"),
+        (HEAD + "1_0\t1\tsz\t\t\t\t\n", "line 2: onset '1_0' is not a number"),
         (HEAD + "-5\t1\tsz\t\t\t\t\n", "line 2: -5 to -4 s is not an interval"),
         (HEAD + "1\t1\tstim/left\t\t\t\t\n", r"label 'stim/left' is unknown.* Met: stim/left \(1\)"),
         (HEAD + "1\t1\n", "line 2: has 2 fields; the head has 7"),
@@ -153,7 +154,10 @@ def test_chbmit_summary(tmp_path: Path, name: str, seizures: list[tuple[float, f
         ("File: 1\n", "File: 2\n", "line 13: says 2 seizures and has the times of 1"),
         ("File: 1\n", "File: many\n", "line 13: does not say how many seizures"),
         ("Seizure End Time: 3036 seconds\n", "", "line 13: has 1 starts and 0 ends"),
-        ("3036", "3000000", "is annotated up to 3000000.*line 17.*milliseconds"),
+        ("2996 seconds\nSeizure End Time: 3036", "2996000 s\nSeizure End Time: 3036000", "up to 3036000.*milliseconds"),
+        ("3036", "3000000", r"is annotated up to 3000000.*line 17\) but ends at 3600\.0000 s$"),
+        ("2996", "2_996", "line 17: '2_996' to '3036' are not times"),
+        ("Seizure End Time", "Seizure Ende Time", "line 18: 'Seizure Ende Time: 3036 seconds' is not understood"),
         ("3036", "2000", "line 17: 2996 to 2000 s is not an interval"),
         ("2996 seconds", "soon", "line 17: 'soon' to '3036' are not times"),
     ],
@@ -167,6 +171,36 @@ def test_chbmit_summary_refuses_blocks(tmp_path: Path, old: str, new: str, reaso
     }
     with pytest.raises(UnusableRecording, match=reason):
         read(tmp_path, files, "chb01/chb01_03.edf")
+    assert len(read(tmp_path, files, "chb01/chb02_16+.edf").seizures) == 2
+
+
+@pytest.mark.parametrize(
+    ("file", "listed"),
+    [
+        ("chb01/chb01_03.edf.gz", "chb01_03.edf"),
+        ("chb01/chb01_03.edf", "chb01/chb01_03.edf"),
+        ("chb01/chb01_03.EDF", "chb01\\\\CHB01_03"),
+        ("chb01/chb01.x_03.edf", "chb01.x_03"),
+    ],
+)
+def test_chbmit_names(tmp_path: Path, file: str, listed: str) -> None:
+    """A recording is found under its name with a folder, and with or without a suffix; times may have decimals."""
+    times = "Number of Seizures in File: 1\nSeizure Start Time: 2996.5 sec.\nSeizure End Time: 3036 secs\n"
+    files = {"chb01/chb01-summary.txt": f"File Name: {listed}\n{times}", file: None}
+    assert read(tmp_path, files, file).seizures == [(2996.5, 3036.0)]
+
+
+def test_chbmit_block_of_no_file(tmp_path: Path) -> None:
+    """A recording without a block is bad if a block with seizures names no file, which may be the recording."""
+    files = {"chb01/chb01-summary.txt": SUMMARY, "chb01/chb01_3.edf": None, "chb01/chb02_16+.edf": None}
+    with pytest.raises(
+        UnusableRecording, match=r"lists seizures of chb01_03\.edf without such a file \(.*line 13\)"
+    ) as one:
+        read(tmp_path, files, "chb01/chb01_3.edf")
+    assert not isinstance(one.value, Unannotated)
+    # The block of chb01_02 names no file too, but it has no seizure.
+    with pytest.raises(Unannotated, match=r"is not listed in chb01-summary\.txt"):
+        read(tmp_path, files | {"chb01/chb01_03.edf": None}, "chb01/chb01_3.edf")
     assert len(read(tmp_path, files, "chb01/chb02_16+.edf").seizures) == 2
 
 
@@ -439,6 +473,39 @@ def test_table_refuses_rows_of_no_recording(tmp_path: Path, row: str, reason: st
     """A row that names no recording stops the run while it is planned."""
     with pytest.raises(UserError, match=reason):
         read(tmp_path, RECORDINGS | {"annotations.csv": f"file,start,stop,label\n{row}\n"}, "x/a.edf")
+
+
+@pytest.mark.parametrize(
+    "name", ["eventType", "event_type", "Trial_Type", "type", "description", "annotation", "class"]
+)
+def test_table_knows_names_of_labels(tmp_path: Path, name: str) -> None:
+    """Labels are read under their usual names, so that background is none."""
+    table = f"file,start,stop,{name},confidence\na,0,100,bckg,1\na,200,300,sz,1\n"
+    assert read(tmp_path, RECORDINGS | {"annotations.csv": table}, "x/a.edf").seizures == [(200.0, 300.0)]
+
+
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        ("file,start,stop,kind", "line 1: names no column label, and kind are not known.*name it label"),
+        ("file,start,stop,", "line 1: names no column label, and column 4 without a name are not known"),
+        ("file,start,stop,Start", "line 1: names the column 'start' twice"),
+        ("file,start,stop,end", "line 1: has the columns stop and end, of which only one can be the stop"),
+        ("file,start,stop,class,type", "line 1: has the columns class and type, of which only one can be the label"),
+        ("file,start,duration,label", "line 1: names no column stop, but file, start, duration, label"),
+    ],
+)
+def test_table_refuses_columns(tmp_path: Path, head: str, reason: str) -> None:
+    """Columns that are not known or could both be meant stop the run while it is planned."""
+    row = ",".join(["a", "1", "2", "x", "y"][: head.count(",") + 1])
+    with pytest.raises(UserError, match=reason):
+        read(tmp_path, RECORDINGS | {"annotations.csv": f"{head}\n{row}\n"}, "x/a.edf")
+
+
+def test_table_with_columns_next_to_the_label(tmp_path: Path) -> None:
+    """A column label is meant, whichever others there are; a column without a name and content does not matter."""
+    for table in ("file,start,stop,type,label\na,1,2,EEG,sz\n", "file,start,stop,\na,1,2,\n"):
+        assert read(tmp_path, RECORDINGS | {"annotations.csv": table}, "x/a.edf").seizures == [(1.0, 2.0)]
 
 
 def test_table_elsewhere(tmp_path: Path) -> None:

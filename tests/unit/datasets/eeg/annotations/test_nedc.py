@@ -216,7 +216,10 @@ def test_within_clips_up_to_a_second() -> None:
     assert annotations.within(60.0).seizures == [(10.0, 20.0), (50.0, 60.0)]
     assert annotations.within(100.0) == annotations
     with pytest.raises(UnusableRecording, match=r"ends at 59\.0000 s; are its times milliseconds\?"):
-        Annotations([(10_000.0, 20_000.0)], [], 20_000.0).within(59.0)
+        Annotations([(10_000.0, 20_000.0)], [], 20_000.0, last_start=10_000.0).within(59.0)
+    # A time that begins within the recording is one of seconds.
+    with pytest.raises(UnusableRecording, match=r"ends at 59\.0000 s$"):
+        Annotations([(50.0, 20_000.0)], [], 20_000.0, last_start=50.0).within(59.0)
     with pytest.raises(UnusableRecording, match=r"is annotated up to 60\.9000 s but ends at 59\.0000 s"):
         annotations.within(59.0)
 

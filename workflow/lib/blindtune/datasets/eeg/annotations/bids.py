@@ -19,6 +19,7 @@ from blindtune.datasets.eeg.annotations.base import (
     check_times,
     collect,
     compare_length,
+    parse_number,
     read_text,
     unknown_label,
 )
@@ -130,6 +131,6 @@ def _to_event(where: str, row: dict[str, str], label: str, labels: LabelMap, met
 
 def _number(where: str, column: str, text: str) -> float:
     try:
-        return float(text)
+        return parse_number(text)
     except ValueError:
         raise UnusableRecording(f"{where}: {column} {show_value(text)} is not a number") from None

@@ -155,6 +155,7 @@ def _with_types(found: Annotations, typed: Annotations, first: str, second: str)
         non_epileptic=merge_intervals([*found.non_epileptic, *typed.non_epileptic]),
         end=later.end,
         last=later.last,
+        last_start=later.last_start,
         labels=dict(typed.labels),
         notes=tuple(notes),
     )
