@@ -261,7 +261,8 @@ SIENA_FILES: dict[str, str | None] = {
         (1, "19.39.33", [(1143.0, 1213.0)], 0),
         (2, "23.30.00", [(1790.0, 1820.0), (2400.0, 2430.0)], 0),
         (3, "16.49.25", [(600.0, 660.0)], 0),
-        (3, "16.50.25", [(600.0, 660.0)], 1),
+        (3, "16.50.25", [(540.0, 600.0)], 1),
+        (3, "00.00.00", [(600.0, 660.0)], 1),
         (4, "08.00.01", [(600.0, 660.0)], 1),
     ],
 )
@@ -283,7 +284,9 @@ def test_siena_list_with_a_lost_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ("19.59.46", "19.58.00", "is annotated up to 87"),
+        ("19.59.46", "19.58.00", r"starts at 19\.58\.36 and ends at 19\.58\.00, 24\.0 h later; at most 12 h are read"),
+        ("Seizure start time: 19.58.36\nSeizure end time", "Seizure end time: 19.58.36\nSeizure start time", "in turn"),
+        ("Seizure start time", "Seizure strat time", "line 7: 'Seizure strat time: 19.58.36' is not understood"),
         ("19.59.46", "25.59.46", r"line 8: '25\.59\.46' is not a time of the day"),
         ("Seizure end time: 19.59.46\n", "", "line 4: has 1 starts and 0 ends"),
         ("19.58.36", "19.38.36", "is annotated up to"),
@@ -295,6 +298,127 @@ def test_siena_list_refuses_blocks(tmp_path: Path, old: str, new: str, reason: s
     with pytest.raises(UnusableRecording, match=reason):
         read(tmp_path, files, "PN00/PN00-1.edf", clock("19.39.33"))
     assert len(read(tmp_path, files, "PN00/PN00-2.edf", clock("23.30.00")).seizures) == 2
+
+
+def siena(folder: Path, text: str, start: str | None, seconds: float = LENGTH, number: int = 1) -> Annotations:
+    """Return the annotations of a recording by a list; it starts at a time of the day."""
+    files = {"PN00/Seizures-list-PN00.txt": text, "PN00/PN00-1.edf": None, "PN00/PN00-2.edf": None}
+    return read(folder, files, f"PN00/PN00-{number}.edf", None if start is None else clock(start), seconds)
+
+
+def siena_block(*times: str, name: str = "PN00-1.edf", registration: str | None = "10.00.00", end: str = "") -> str:
+    """Return a block with the times of seizures, start and end in turn."""
+    edges = ["Seizure start time", "Seizure end time"] * (len(times) // 2)
+    head = f"Seizure n 1\nFile name: {name}\n"
+    if registration:
+        head += f"Registration start time: {registration}\n"
+    return head + "".join(f"{edge}: {time}\n" for edge, time in zip(edges, times, strict=True)) + end + "\n"
+
+
+FIRST = siena_block("10.10.00", "10.11.00")
+
+
+@pytest.mark.parametrize(
+    ("second", "reason"),
+    [
+        (
+            siena_block("10.20.00", "10.21.00").replace("start time: 10.2", "strat time: 10.2"),
+            r"line 10: 'Seizure strat time: 10\.20\.00' is not understood",
+        ),
+        (
+            siena_block(end="Seizure onset: 10.20.00\nSeizure offset: 10.21.00\n"),
+            "line 10: 'Seizure onset: 10.20.00' is",
+        ),
+        (siena_block(end="Seizure onset: in the night\n"), r"line 2: has 2 headings of seizures .* and the times of 1"),
+        ("Seizure n 2\n", r"line 2: has 2 headings of seizures .* and the times of 1"),
+    ],
+)
+def test_siena_seizure_that_cannot_be_read(tmp_path: Path, second: str, reason: str) -> None:
+    """A second seizure whose lines cannot be read makes the recording unusable, and is not background."""
+    with pytest.raises(UnusableRecording, match=reason):
+        siena(tmp_path, FIRST + second, "10.00.00")
+
+
+def test_siena_name_that_cannot_be_read(tmp_path: Path) -> None:
+    """A block whose name cannot be read is not one of the recording before it."""
+    other = siena_block("14.20.00", "14.21.00", name="PN00-2.edf", registration="14.00.00")
+    text = FIRST + other.replace("File", "Fiel")
+    assert siena(tmp_path, text, "10.00.00").seizures == [(600.0, 660.0)]
+    with pytest.raises(UnusableRecording, match=r"line 8: 'Fiel name: PN00-2\.edf' is not understood"):
+        siena(tmp_path, text, "14.00.00", number=2)
+    text = FIRST + other.replace("File name: PN00-2.edf\n", "")
+    assert siena(tmp_path, text, "10.00.00").seizures == [(600.0, 660.0)]
+    assert siena(tmp_path, text, "14.00.00", number=2).seizures == [(1200.0, 1260.0)]
+    with pytest.raises(UnusableRecording, match=r"lists \(no name, .*line 8\) without such a file"):
+        siena(tmp_path, text, "15.00.00", number=2)
+
+
+def test_siena_two_seizures_of_one_file(tmp_path: Path) -> None:
+    """Each seizure counts from the registration of its block, or the one before; two different ones are refused."""
+    both = [(600.0, 660.0), (1200.0, 1260.0)]
+    for registration in ("10.00.00", None):
+        text = FIRST + siena_block("10.20.00", "10.21.00", registration=registration)
+        assert siena(tmp_path, text, None).seizures == both
+    preamble = "File name: PN00-1.edf\nRegistration start time: 10.00.00\n"
+    times = "Seizure n 1 (in sleep):\nStart time: 10.10.00\nEnd time: 10.11.00\n"
+    text = preamble + times + times.replace(".1", ".2").replace("n 1", "n 2")
+    assert siena(tmp_path, text, "10.00.00").seizures == both
+    text = FIRST + siena_block("10.20.00", "10.21.00", registration="10.15.00")
+    with pytest.raises(UnusableRecording, match=r"has two starts of the registration, 10\.00\.00 and 10\.15\.00"):
+        siena(tmp_path, text, None)
+    # The header is not in doubt if the seizures fit it alone.
+    assert siena(tmp_path, text.replace("10.15.00", "11.15.00"), "10.00.00").seizures == both
+
+
+@pytest.mark.parametrize(
+    ("start", "seconds", "expected"),
+    [
+        ("10.00.00", 3600.0, [(600.0, 660.0)]),
+        ("09.59.50", 3600.0, [(610.0, 670.0)]),
+        ("09.00.00", 7200.0, "10.00.00, the recording at 09.00.00 by its header; the seizures are within .* both"),
+        ("09.30.00", 3600.0, "within the recording by both, so correct the list"),
+        ("10.05.00", 600.0, [(300.0, 360.0)]),
+        ("22.00.00", 3600.0, [(600.0, 660.0)]),
+        ("22.00.00", 600.0, r"is annotated up to 660\.0000 s \(.*\) but ends at 600\.0000 s$"),
+    ],
+)
+def test_siena_registration_against_the_header(
+    tmp_path: Path, start: str, seconds: float, expected: list[tuple[float, float]] | str
+) -> None:
+    """The header decides if the seizures fit it alone, or nearly agrees; the recording is unusable in doubt."""
+    if isinstance(expected, str):
+        with pytest.raises(UnusableRecording, match=expected):
+            siena(tmp_path, FIRST, start, seconds)
+        return
+    found = siena(tmp_path, FIRST, start, seconds)
+    assert found.seizures == expected and len(found.notes) == (start != "10.00.00")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "reason"),
+    [
+        ("Start time: 10.00.00\nEnd time: 11.00.00\n", 3600.0, "line 2: the seizure is the whole recording"),
+        (
+            "Start time: 10.00.00\nEnd time: 11.00.00\nSeizure start time: 10.10.00\nSeizure end time: 10.11.00\n",
+            4000.0,
+            "line 4: is of a seizure, so the times before it .* may be of the registration",
+        ),
+        (
+            "Registration start time: 10.00.00\nSeizure start time: 10.20.00\nSeizure end time: 10.19.50\n",
+            86_400.0,
+            r"line 3: the seizure starts at 10\.20\.00 and ends at 10\.19\.50, 24\.0 h later",
+        ),
+        (
+            "Registration start time: 10.00.00\nSeizure start time: 10.20.00\nSeizure end time: 10.21.00\n",
+            93_600.0,
+            "lasts 93600 s, more than a day",
+        ),
+    ],
+)
+def test_siena_times_that_cannot_be_true(tmp_path: Path, text: str, seconds: float, reason: str) -> None:
+    """Times of a registration, an end before its start, and a recording of more than a day are refused."""
+    with pytest.raises(UnusableRecording, match=reason):
+        siena(tmp_path, f"File name: PN00-1.edf\n{text}", "10.00.00", seconds)
 
 
 def inside(folder: Path, texts: list[tuple[float, float | None, str]], **labels: list[str]) -> Annotations:
