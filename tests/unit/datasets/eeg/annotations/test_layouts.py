@@ -68,6 +68,11 @@ def bids(rows: str) -> dict[str, str | None]:
         (HEAD + "5\t5\tsz\t\t\t\t\n8\t4\tsz_gen\t\t\t\t\n20\tn/a\timpd\t\t\t\t\n", [(5.0, 12.0)]),
         ("onset\tduration\ttrial_type\n7\t1\tSeizure\n9\t1\tbackground\n", [(7.0, 8.0)]),
         ("onset\tduration\teventType\n", []),
+        (
+            "onset\tduration\ttrial_type\teventType\n10\t5\tseizure\tn/a\n20\t5\trest\tsz\n30\t5\tn/a\tn/a\n",
+            [(10, 15), (20, 25)],
+        ),
+        ("onset\tduration\teventType\ttrial_type\n10\t5\tsz_foc\tseizure\n20\t5\tbckg\tinterictal\n", [(10.0, 15.0)]),
     ],
 )
 def test_bids_events(tmp_path: Path, rows: str, seizures: list[tuple[float, float]]) -> None:
@@ -83,6 +88,11 @@ def test_bids_events(tmp_path: Path, rows: str, seizures: list[tuple[float, floa
         (HEAD + "n/a\t1\tsz\t\t\t\t\n", "line 2: onset 'n/a' is not a number"),
         (HEAD + "10\t-1\tsz\t\t\t\t\n", "line 2: 10 to 9 s is not an interval"),
         (HEAD + "nan\t1\tsz\t\t\t\t\n", "line 2: nan to nan s is not an interval"),
+        (
+            "onset\tduration\teventType\ttrial_type\n1\t1\tsz\tsz\n2\t1\tbckg\tsz\n",
+            "line 3: eventType is 'bckg', trial_type 'sz'; correct one of them",
+        ),
+        ("onset\tonset\tduration\teventType\n", "line 1: names the column onset twice"),
         (HEAD + "1_0\t1\tsz\t\t\t\t\n", "line 2: onset '1_0' is not a number"),
         (HEAD + "-5\t1\tsz\t\t\t\t\n", "line 2: -5 to -4 s is not an interval"),
         (HEAD + "1\t1\tstim/left\t\t\t\t\n", r"label 'stim/left' is unknown.* Met: stim/left \(1\)"),
@@ -96,6 +106,40 @@ def test_bids_events_refuse_rows(tmp_path: Path, rows: str, reason: str) -> None
     """A wrong row makes the recording unusable, and the reason names it."""
     with pytest.raises(UnusableRecording, match=reason):
         read(tmp_path, bids(rows), f"{BIDS}_eeg.edf")
+
+
+def test_bids_names_in_capitals(tmp_path: Path) -> None:
+    """Capitals in the ending of a name do not matter; a name without them counts first."""
+    files: dict[str, str | None] = {
+        "sub-01/sub-01_EEG.EDF": None,
+        "sub-01/sub-01_events.TSV": HEAD + "1\t2\tsz\t\t\t\t\n",
+    }
+    assert read(tmp_path, files, "sub-01/sub-01_EEG.EDF").seizures == [(1.0, 3.0)]
+    assert read(tmp_path, files | {"sub-01/sub-01_events.tsv": HEAD}, "sub-01/sub-01_EEG.EDF").seizures == []
+
+
+def test_bids_inheritance(tmp_path: Path) -> None:
+    """Without a file of its own, a recording takes the nearest above that is of it by its name."""
+    row = "%d\t2\tsz\t\t\t\t\n"
+    files: dict[str, str | None] = {
+        "ds/sub-01/eeg/sub-01_task-sz_run-01_eeg.edf": None,
+        "ds/sub-01/eeg/sub-01_task-sz_run-02_eeg.edf": None,
+        "ds/sub-01/eeg/sub-01_task-rest_eeg.edf": None,
+        "ds/sub-01/eeg/sub-01_task-sz_run-02_events.tsv": HEAD + row % 2,
+        "ds/task-sz_events.tsv": HEAD + row % 1,
+        "ds/task-other_events.tsv": HEAD + row % 9,
+    }
+    other, first, second = sorted(name for name, text in files.items() if text is None)
+    found = read(tmp_path, files, first)
+    assert (found.seizures, found.files) == ([(1.0, 3.0)], ("ds/task-sz_events.tsv",))
+    assert found.notes == ("its events are those of ds/task-sz_events.tsv, by the inheritance of BIDS",)
+    own = read(tmp_path, files, second)
+    assert (own.seizures, own.notes) == ([(2.0, 4.0)], ())
+    with pytest.raises(Unannotated, match=r"has no sub-01_task-rest_events\.tsv next to it"):
+        read(tmp_path, files, other)
+    nearer = {f"ds/sub-01/sub-01{part}_events.tsv": HEAD + row % 5 for part in ("_task-sz", "_run-01")}
+    with pytest.raises(UnusableRecording, match=r"may have the events of .*_run-01_events\.tsv or of .*task-sz_events"):
+        read(tmp_path, files | nearer, first)
 
 
 def test_bids_without_events_is_unannotated(tmp_path: Path) -> None:

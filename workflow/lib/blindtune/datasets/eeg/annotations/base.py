@@ -201,6 +201,24 @@ class FolderReader(AnnotationReader):
         return found
 
 
+def index_names(tree: Iterable[str], endings: Sequence[str]) -> dict[str, str]:
+    """Return files by their names with the ending in lower case: capitals of an ending do not matter.
+
+    Args:
+        tree: files, as paths below the folder of the corpus.
+        endings: endings of names in lower case, such as ``.csv_bi``; files with others are left out.
+    """
+    found: dict[str, str] = {}
+    for file in sorted(tree):
+        lower = file.lower()
+        for ending in endings:
+            if lower.endswith(ending):
+                name = file[: -len(ending)] + ending
+                # The name in lower case counts, if there are both.
+                found[name] = file if file == name else found.get(name, file)
+    return found
+
+
 def collect(events: Iterable[Event], files: Sequence[str], notes: Sequence[str] = ()) -> Annotations:
     """Return the events of a recording as annotations.
 
@@ -298,6 +316,21 @@ def check_times(where: str, start: float, stop: float) -> Interval:
     if not (math.isfinite(start) and math.isfinite(stop) and 0 <= start <= stop):
         raise UnusableRecording(f"{where}: {start:g} to {stop:g} s is not an interval")
     return start, stop
+
+
+def check_once(where: str, head: Sequence[str], columns: Iterable[str]) -> None:
+    """Refuse a head that names a column twice, since only one of the two would be read.
+
+    Args:
+        where: file and row.
+        head: names of all columns.
+        columns: those that are read.
+
+    Raises:
+        UnusableRecording: one of them is there twice.
+    """
+    if twice := [name for name in columns if list(head).count(name) > 1]:
+        raise UnusableRecording(f"{where}: names the column {twice[0]} twice")
 
 
 def unknown_label(where: str, label: str, met: Iterable[str], known: str) -> UnusableRecording:

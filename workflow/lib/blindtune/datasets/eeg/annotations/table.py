@@ -23,6 +23,7 @@ from blindtune.datasets.eeg.annotations.base import (
     RecordingTimes,
     Unannotated,
     collect,
+    index_names,
     parse_times,
     read_text,
     unknown_label,
@@ -62,7 +63,7 @@ class TableReader(AnnotationReader):
         """
         super().__init__(folder, tree, config)
         given = config.annotation_table
-        there = [name for name in NAMES if name in self.tree]
+        there = self.find(sorted(self.tree), ())
         self._path = Path(given) if given is not None else folder / (there[0] if there else NAMES[0])
         inside = Path(os.path.relpath(self._path, folder)).as_posix()
         self._name = self._path.absolute().as_posix() if inside.startswith("..") else inside
@@ -75,8 +76,8 @@ class TableReader(AnnotationReader):
             tree: all files below the folder of the corpus.
             recordings: those of them that are recordings.
         """
-        there = set(tree)
-        return [name for name in NAMES if name in there]
+        there = index_names(tree, NAMES)
+        return [there[name] for name in NAMES if name in there]
 
     def companions(self, file: str) -> list[str]:
         """Return the table, which is that of all recordings.
