@@ -250,6 +250,10 @@ def test_sort_files_counts_every_file(tmp_path: Path) -> None:
         TREE[6]: "is of a format that is not read (EEGLAB)",
         TREE[7]: "is in derivatives, which holds no raw data in BIDS",
     }
+    below = sort_files(tmp_path, [f"ds/{file}" for file in TREE], eeg_config())
+    assert below.recordings == [f"ds/{file}" for file in tree.recordings]
+    assert below.ignored == {f"ds/{file}": reason for file, reason in tree.ignored.items()}
+    assert sort_files(tmp_path, ["sub-01/code/sub-01_eeg.edf"], eeg_config()).ignored == {}
     some = sort_files(tmp_path, TREE, eeg_config(files="**/*_EEG.edf"))
     assert some.recordings == [TREE[7], TREE[2]]
     assert some.ignored[TREE[0]] == "does not match files: '**/*_EEG.edf'"

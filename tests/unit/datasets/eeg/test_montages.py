@@ -132,7 +132,9 @@ def test_mixed_references_give_no_difference() -> None:
 
 def test_as_recorded_takes_the_electrodes_of_the_file() -> None:
     """All channels of electrodes are taken, sorted by name, and nothing else."""
-    assert derive(["EEG Fz-REF", "EEG EKG1-REF", "IBI", "EEG Cz-REF"], "as_recorded").names == ("CZ", "FZ")
+    found = derive(["EEG Fz-REF", "EEG EKG1-REF", "", "LUE-RAE", "EEG Cz-REF"], "as_recorded")
+    assert found.names == ("CZ", "FZ")
+    assert found.notes == ("has channels of no known electrode, which as_recorded leaves out: EEG EKG1-REF, LUE-RAE",)
     assert derive(CHB_MIT, "as_recorded").names[:2] == ("C3-P3", "C4-P4")
     with pytest.raises(UnusableRecording, match="has no channel of a known electrode; its channels are IBI"):
         derive(["IBI"], "as_recorded")

@@ -90,6 +90,17 @@ def test_a_compressed_recording_gives_the_same(tmp_path: Path) -> None:
     assert read(tmp_path)[0].bad == "is not an EDF or BDF file"
 
 
+def test_a_compressed_recording_is_unpacked_up_to_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A header cannot ask for more than is unpacked of a recording of unknown length."""
+    path = write(tmp_path)
+    patch(path, 236, "99999999", 8)
+    (tmp_path / "a.edf.gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    assert (read(tmp_path)[0].bad or "").startswith("is truncated: the header says 99999999 records")
+    monkeypatch.setattr(recording_file, "MAX_UNPACKED", 10_000)
+    assert read(tmp_path)[0].bad == "holds more than the 10,000 bytes that are unpacked at most"
+
+
 def test_a_bdf_of_24_bits_gives_the_same(tmp_path: Path) -> None:
     """A BDF file gives the samples of the EDF with the same values."""
     path = write(tmp_path)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from blindtune.datasets.eeg.annotations.base import Annotations, merge_intervals
 from blindtune.datasets.eeg.config import EegConfig
+from blindtune.datasets.eeg.edf_header import Stretch
 from blindtune.datasets.eeg.segments import (
     LabelledInterval,
     amplitude,
@@ -17,6 +18,7 @@ from blindtune.datasets.eeg.segments import (
     find_intervals,
     frames,
     segment_starts,
+    split_at_gaps,
     subtract_intervals,
 )
 from support.eeg_files import eeg_config, noise
@@ -70,6 +72,38 @@ def test_subtract_intervals_removes_only_the_taken(
 
     whole = merge_intervals(intervals)
     assert holds(subtract_intervals(whole, taken)) == (holds(whole) and not holds(taken))
+
+
+STRETCHES = st.lists(st.tuples(st.integers(1, 30), st.integers(-4, 20)), min_size=1, max_size=8)
+
+
+@given(SPANS, STRETCHES)
+def test_split_at_gaps_keeps_what_was_recorded(
+    spans: list[tuple[float, float]], lengths: list[tuple[int, int]]
+) -> None:
+    """Each part of an interval within a stretch is kept; a stretch may end after the start of the next."""
+    stretches, at = list[Stretch](), 0.0
+    for number, (length, gap) in enumerate(lengths):
+        stretches.append(Stretch(number, number + 1, at, float(length)))
+        at += max(0.5, length + gap)
+    found = [LabelledInterval("seizure", *span) for span in merge_intervals(spans)]
+    expected = [
+        (max(one.start, part.start), min(one.stop, part.end), part.start)
+        for one in found
+        for part in stretches
+        if one.start < part.end and part.start < one.stop
+    ]
+    assert [(one.start, one.stop, one.origin) for one in split_at_gaps(found, stretches)] == expected
+
+
+def test_intervals_are_not_compared_with_all_others() -> None:
+    """The work for many intervals grows with their number, not with its square: this takes no minutes."""
+    count = 50_000
+    found = [LabelledInterval("seizure", 2.0 * at, 2.0 * at + 1) for at in range(count)]
+    stretches = [Stretch(at, at + 1, 2.0 * at, 1.5) for at in range(count)]
+    assert len(split_at_gaps(found, stretches)) == count
+    taken = [(2.0 * at + 0.5, 2.0 * at + 1.5) for at in range(count)]
+    assert len(subtract_intervals([(one.start, one.stop) for one in found], taken)) == count
 
 
 def test_segment_starts_fills_the_interval() -> None:

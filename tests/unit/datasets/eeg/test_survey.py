@@ -16,6 +16,7 @@ from blindtune.datasets.corpus import survey as surveys
 from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.eeg import discovery
 from blindtune.datasets.eeg.config import EegConfig, EegCorruption, SimulatedEegConfig
+from blindtune.datasets.eeg.edf_header import Stretch
 from blindtune.datasets.eeg.simulated.corpus import list_pieces
 from blindtune.datasets.eeg.survey import OpenRecording
 from support.eeg_files import (
@@ -295,6 +296,18 @@ def test_survey_refuses_the_code_of_another_patient(tmp_path: Path) -> None:
     patch(path, 8, "P07 F X X", 80)
     found = OpenRecording(tmp_path, one, "train", eeg_config(patient="(a)", leaks="report"), patients={"P07"}).survey()
     assert found.bad is None and found.facts["notes"] == ["is of the patient P07 by its header, of a by its path"]
+
+
+def test_cut_finds_the_stretch_of_each_candidate_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Candidates of thousands of stretches are cut in one pass, each from its own."""
+    write(tmp_path, [])
+    cut: dict[float, dict[int, int]] = {}
+    stretches = [Stretch(at, at + 1, 30.0 * at, 20.0) for at in range(5_000)]
+    opened = open_recording(tmp_path, "a.edf", eeg_config(montage=["FP1-F7"]))
+    monkeypatch.setattr(opened, "_gaps", (stretches, []))
+    monkeypatch.setattr(opened, "_cut_stretch", lambda stretch, starts, out: cut.update({stretch.start: starts}))
+    opened.cut([Candidate(label="seizure", place={"start": one.start + 5}) for one in stretches])
+    assert cut == {one.start: {row: 250} for row, one in enumerate(stretches)}
 
 
 def test_cut_refuses_a_changed_recording(tmp_path: Path) -> None:

@@ -199,6 +199,19 @@ def test_reader_prefers_two_classes(tmp_path: Path) -> None:
     assert found[".csv"].notes == ("a.tse is not read, since others are",)
 
 
+def test_reader_takes_suffixes_in_capitals(tmp_path: Path) -> None:
+    """Capitals in the suffix of an annotation do not matter; the name itself does."""
+    tree = ["A.EDF", "A.CSV_BI", "A.CSV", "a.edf"]
+    for name in tree[1:3]:
+        (tmp_path / name).write_text(csv([(1, 2, "seiz")]), encoding="utf-8")
+    reader = NedcReader(tmp_path, tree, eeg_config())
+    assert NedcReader.find(tree, ["A.EDF", "a.edf"]) == ["A.CSV", "A.CSV_BI"]
+    assert reader.companions("A.EDF") == ["A.CSV_BI", "A.CSV"]
+    assert reader.read(RecordingTimes("A.EDF", 60.0)).files == ("A.CSV_BI", "A.CSV")
+    with pytest.raises(Unannotated):
+        reader.read(RecordingTimes("a.edf", 60.0))
+
+
 def test_reader_passes_over_a_foreign_table(tmp_path: Path) -> None:
     """A table of something else with the name of the recording is noted; alone it makes the recording unusable."""
     write(tmp_path, ".csv", "time,heart rate\n0,60\n")
@@ -216,7 +229,10 @@ def test_within_clips_up_to_a_second() -> None:
     assert annotations.within(60.0).seizures == [(10.0, 20.0), (50.0, 60.0)]
     assert annotations.within(100.0) == annotations
     with pytest.raises(UnusableRecording, match=r"ends at 59\.0000 s; are its times milliseconds\?"):
-        Annotations([(10_000.0, 20_000.0)], [], 20_000.0).within(59.0)
+        Annotations([(10_000.0, 20_000.0)], [], 20_000.0, last_start=10_000.0).within(59.0)
+    # A time that begins within the recording is one of seconds.
+    with pytest.raises(UnusableRecording, match=r"ends at 59\.0000 s$"):
+        Annotations([(50.0, 20_000.0)], [], 20_000.0, last_start=50.0).within(59.0)
     with pytest.raises(UnusableRecording, match=r"is annotated up to 60\.9000 s but ends at 59\.0000 s"):
         annotations.within(59.0)
 

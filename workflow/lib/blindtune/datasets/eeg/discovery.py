@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from blindtune.core.errors import UserError
@@ -32,7 +33,7 @@ _NAMES = {
 }
 #: In CHB-MIT, chb21 was recorded from the child of chb01, 1.5 years later (https://physionet.org/content/chbmit/).
 SAME_CHILD = {"chb21": "chb01"}
-#: Folders at the top of a BIDS tree that hold copies of its recordings, and endings of names that are not EEG.
+#: Folders above the patients of a BIDS tree that hold copies of its recordings, and endings of names that are not EEG.
 _BIDS_COPIES = ("derivatives", "sourcedata", "code")
 _BIDS_OTHERS = frozenset(["ecg", "emg", "eog", "mov", "acc", "ieeg", "meg", "nirs", "motion", "physio", "beh", "pet"])
 #: Names of folders that mean a split elsewhere.
@@ -120,8 +121,9 @@ def _reason_to_ignore(file: str, there: set[str], config: EegConfig) -> str | No
     if config.files is not None:
         return None if matches_glob(config.files, file) else f"does not match files: {config.files!r}"
     if name.startswith("sub-"):
-        if path.parts[0] in _BIDS_COPIES:
-            return f"is in {path.parts[0]}, which holds no raw data in BIDS"
+        above = takewhile(lambda part: not part.startswith("sub-"), path.parts[:-1])
+        if copies := [part for part in above if part in _BIDS_COPIES]:
+            return f"is in {copies[0]}, which holds no raw data in BIDS"
         if (ending := name.rpartition("_")[2]) in _BIDS_OTHERS:
             return f"is not EEG by its name (_{ending})"
     if file.lower().endswith(".gz") and file[:-3] in there:

@@ -21,7 +21,7 @@ Accepted:
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -337,24 +337,6 @@ def plain_header(head: bytes, header: Header, records: int) -> bytes:
     samples = numbers + sum(_FIELDS[3:8]) * count
     columns.append(head[samples:])
     return start + f"{records}".encode().ljust(8) + seconds + head[252:256] + b"".join(columns)
-
-
-def part_of_header(head: bytes, header: Header, numbers: Sequence[int], records: int) -> bytes:
-    """Return the header of a file that holds some channels of some records of this one, each field as it is.
-
-    Args:
-        head: the bytes of the header.
-        header: the same, parsed.
-        numbers: numbers of the channels.
-        records: number of data records.
-    """
-    count, at = len(header.signals), _HEAD
-    start = head[:184] + f"{_HEAD * (1 + len(numbers))}".encode().ljust(8) + head[192:236]
-    columns = [start + f"{records}".encode().ljust(8) + head[244:252] + f"{len(numbers)}".encode().ljust(4)]
-    for width in _FIELDS:
-        columns += [head[at + width * number : at + width * (number + 1)] for number in numbers]
-        at += width * count
-    return b"".join(columns)
 
 
 def _plain_unit(unit: str) -> bytes:

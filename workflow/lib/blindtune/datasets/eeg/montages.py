@@ -273,6 +273,14 @@ class _Leads:
                 found[name] = self._single(lead)
         if not found:
             raise UnusableRecording(f"has no channel of a known electrode; its channels are {self._listed()}")
+        others = [label for label, lead in zip(self.labels, self.leads, strict=True) if lead.first]
+        others = [label for label in others if not is_place(parse_label(label).first)]
+        if others:
+            more = f" and {len(others) - MAX_LISTED} more" if len(others) > MAX_LISTED else ""
+            self.notes.append(
+                f"has channels of no known electrode, which {AS_RECORDED} leaves out: "
+                f"{', '.join(others[:MAX_LISTED])}{more}"
+            )
         names = sorted(found)
         return self.derivation(names, [((found[name], 1),) for name in names])
 

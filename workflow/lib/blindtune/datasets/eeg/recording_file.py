@@ -21,7 +21,7 @@ from blindtune.datasets.eeg.errors import UnusableRecording
 WHOLE = 64 * 2**20
 #: Bytes that are read at once from a larger file.
 BLOCK = 8 * 2**20
-#: Bytes to which a compressed recording may grow if its header does not say how long it is.
+#: Bytes to which a compressed recording may grow, by whichever length its header says.
 MAX_UNPACKED = 64 * 2**30
 
 
@@ -201,6 +201,8 @@ def unpack(stream: IO[bytes]) -> IO[bytes]:
                 if unpacked.tell() == 0:
                     limit = _expected_size(content)
                 unpacked.write(content)
+                if unpacked.tell() > MAX_UNPACKED:
+                    raise UnusableRecording(f"holds more than the {MAX_UNPACKED:,} bytes that are unpacked at most")
                 if unpacked.tell() > limit:
                     raise UnusableRecording("holds more than its header says")
     except (OSError, EOFError, zlib.error) as error:

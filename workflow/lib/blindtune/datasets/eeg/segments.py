@@ -4,8 +4,10 @@ All functions are pure; times are in seconds from the start of the recording.
 """
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,11 +79,14 @@ def subtract_intervals(intervals: Sequence[Interval], taken: Sequence[Interval])
         taken: the intervals to remove.
     """
     left = []
+    removed = merge_intervals(taken)
+    ends = [last for _, last in removed]
     for begin, stop in intervals:
         start = begin
-        for first, last in merge_intervals(taken):
-            if last <= start or first >= stop:
-                continue
+        for at in range(bisect_right(ends, begin), len(removed)):
+            first, last = removed[at]
+            if first >= stop:
+                break
             if first > start:
                 left.append((start, first))
             start = last
@@ -98,11 +103,31 @@ def split_at_gaps(found: Sequence[LabelledInterval], stretches: Sequence[Stretch
         stretches: what was recorded, in order.
     """
     return [
-        LabelledInterval(one.label, max(one.start, stretch.start), min(one.stop, stretch.end), stretch.start)
-        for one in found
-        for stretch in stretches
-        if one.start < stretch.end and stretch.start < one.stop
+        LabelledInterval(
+            found[number].label,
+            max(found[number].start, stretch.start),
+            min(found[number].stop, stretch.end),
+            stretch.start,
+        )
+        for number, stretch in find_overlaps([(one.start, one.stop) for one in found], stretches)
     ]
+
+
+def find_overlaps(intervals: Sequence[Interval], stretches: Sequence[Stretch]) -> Iterator[tuple[int, Stretch]]:
+    """Yield each number of an interval with each stretch that it overlaps; stretches elsewhere are not looked at.
+
+    Args:
+        intervals: any intervals.
+        stretches: what was recorded, in order.
+    """
+    # A stretch may end a little after the next: see the drift of `blindtune.datasets.eeg.edf_header`.
+    latest = list(accumulate((stretch.end for stretch in stretches), max))
+    for number, (start, stop) in enumerate(intervals):
+        for at in range(bisect_right(latest, start), len(stretches)):
+            if stretches[at].start >= stop:
+                break
+            if start < stretches[at].end:
+                yield number, stretches[at]
 
 
 def segment_starts(interval: LabelledInterval, config: EegConfig) -> list[float]:

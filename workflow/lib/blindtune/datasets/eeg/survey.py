@@ -1,6 +1,7 @@
 """What one recording offers, and the segments that are cut from it."""
 
 import math
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property, partial
@@ -133,13 +134,13 @@ class OpenRecording(OpenRawFile):
         try:
             self._check_header()
             out = np.empty((len(candidates), len(self._derivation.names), length), dtype=np.float32)
-            for stretch in self._stretches:
-                rows = {
-                    row: round((candidate.place["start"] - stretch.start) * self._config.sfreq)
-                    for row, candidate in enumerate(candidates)
-                    if self._stretch_at(candidate.place["start"]) is stretch
-                }
-                self._cut_stretch(stretch, rows, out)
+            rows: dict[int, dict[int, int]] = {}
+            for row, candidate in enumerate(candidates):
+                number = self._number_at(candidate.place["start"])
+                start = candidate.place["start"] - self._stretches[number].start
+                rows.setdefault(number, {})[row] = round(start * self._config.sfreq)
+            for number in sorted(rows):
+                self._cut_stretch(self._stretches[number], rows[number], out)
         except UnusableRecording as error:
             raise UserError(f"{self._path}: {error}. It was good when it was surveyed; survey it again.") from error
         return out
@@ -152,8 +153,6 @@ class OpenRecording(OpenRawFile):
             starts: first sample of each segment, by its row.
             out: the segments of all stretches.
         """
-        if not starts:
-            return
         length = out.shape[2]
         end = int(stretch.seconds * self._config.sfreq + 1e-6)
         for start in starts.values():
@@ -226,9 +225,9 @@ class OpenRecording(OpenRawFile):
         for start in range(0, samples, MAX_FILTERED):
             yield parts.part(start, min(start + MAX_FILTERED, samples))
 
-    def _stretch_at(self, seconds: float) -> Stretch:
-        """Return the stretch that a segment begins in."""
-        return next((one for one in reversed(self._stretches) if one.start <= seconds + 1e-6), self._stretches[0])
+    def _number_at(self, seconds: float) -> int:
+        """Return the number of the stretch that a segment begins in."""
+        return max(0, bisect_right(self._starts, seconds + 1e-6) - 1)
 
     @cached_property
     def _file(self) -> RecordingFile:
@@ -273,6 +272,10 @@ class OpenRecording(OpenRawFile):
     @property
     def _stretches(self) -> list[Stretch]:
         return self._gaps[0]
+
+    @cached_property
+    def _starts(self) -> list[float]:
+        return [one.start for one in self._stretches]
 
     def _check_header(self) -> list[str]:
         """Refuse a recording that cannot be trusted; return what does not matter, in words."""
@@ -345,11 +348,8 @@ class OpenRecording(OpenRawFile):
         """Drop the seizures that no window of event-based scores overlaps, since no model could find them."""
         length = segments.samples_per_segment(self._config)
         answered = [one for one in self._stretches if self._count_samples(one) >= length]
-        kept = [
-            (start, stop)
-            for start, stop in self._seizures
-            if any(start < one.end and one.start < stop for one in answered)
-        ]
+        reached = dict.fromkeys(number for number, _ in segments.find_overlaps(self._seizures, answered))
+        kept = [self._seizures[number] for number in reached]
         if len(kept) < len(self._seizures):
             notes.append(
                 f"{len(self._seizures) - len(kept)} seizures are in gaps or in stretches shorter than a segment; "
@@ -403,7 +403,7 @@ class OpenRecording(OpenRawFile):
         checked, amplitudes = [], []
         for candidate in offered:
             start = float(candidate.place["start"])
-            electrodes = signals.between(self._stretch_at(start), start, config.segment)
+            electrodes = signals.between(self._stretches[self._number_at(start)], start, config.segment)
             channels = self._derivation.derive(electrodes)
             amplitudes.append(segments.amplitude(channels, float(signals.rate)))
             checked.append(segments.check_segment(channels, electrodes, limits, config))

@@ -85,6 +85,7 @@ class Annotations:
         non_epileptic: the same for seizures that are not epileptic.
         end: end of the last row of any label; 0 if there is none.
         last: file and row of it.
+        last_start: start of it; 0 if its times are those of the day, which have one unit.
         labels: number of events of each label that was met.
         files: the files that were read, as paths below the folder of the corpus.
         notes: what was accepted, in words.
@@ -94,6 +95,7 @@ class Annotations:
     non_epileptic: list[Interval]
     end: float
     last: str = ""
+    last_start: float = 0.0
     labels: Mapping[str, int] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -109,7 +111,9 @@ class Annotations:
         """
         if self.end > seconds + SLACK:
             where = f" ({self.last})" if self.last else ""
-            unit = "; are its times milliseconds?" if self.end >= 1000 and self.end / 1000 <= seconds + SLACK else ""
+            # A start within the recording is in seconds.
+            is_milliseconds = self.last_start > seconds and 1000 <= self.end <= 1000 * (seconds + SLACK)
+            unit = "; are its times milliseconds?" if is_milliseconds else ""
             raise UnusableRecording(f"is annotated up to {self.end:.4f} s{where} but ends at {seconds:.4f} s{unit}")
         late = f"annotated up to {self.end:.4f} s, cut to the recording"
         return replace(
@@ -197,6 +201,24 @@ class FolderReader(AnnotationReader):
         return found
 
 
+def index_names(tree: Iterable[str], endings: Sequence[str]) -> dict[str, str]:
+    """Return files by their names with the ending in lower case: capitals of an ending do not matter.
+
+    Args:
+        tree: files, as paths below the folder of the corpus.
+        endings: endings of names in lower case, such as ``.csv_bi``; files with others are left out.
+    """
+    found: dict[str, str] = {}
+    for file in sorted(tree):
+        lower = file.lower()
+        for ending in endings:
+            if lower.endswith(ending):
+                name = file[: -len(ending)] + ending
+                # The name in lower case counts, if there are both.
+                found[name] = file if file == name else found.get(name, file)
+    return found
+
+
 def collect(events: Iterable[Event], files: Sequence[str], notes: Sequence[str] = ()) -> Annotations:
     """Return the events of a recording as annotations.
 
@@ -216,6 +238,7 @@ def collect(events: Iterable[Event], files: Sequence[str], notes: Sequence[str] 
         non_epileptic=merge_intervals((one.start, one.stop) for one in found if one.kind == "non_epileptic"),
         end=last.stop if last else 0.0,
         last=last.where if last else "",
+        last_start=last.start if last else 0.0,
         labels=dict(sorted(Counter(one.label for one in found).items())),
         files=tuple(files),
         notes=(*notes, *more),
@@ -259,10 +282,24 @@ def parse_times(where: str, start: str, stop: str) -> Interval:
         UnusableRecording: they are not numbers, not finite, before the recording, or in the wrong order.
     """
     try:
-        times = float(start), float(stop)
+        times = parse_number(start), parse_number(stop)
     except ValueError:
         raise UnusableRecording(f"{where}: {show_value(start)} to {show_value(stop)} are not times") from None
     return check_times(where, *times)
+
+
+def parse_number(text: str) -> float:
+    """Return a number as written, which may be none that is finite.
+
+    Args:
+        text: digits of ASCII without underscores, both of which Python takes in other forms too.
+
+    Raises:
+        ValueError: it is not a number.
+    """
+    if "_" in text or not text.isascii():
+        raise ValueError(text)
+    return float(text)
 
 
 def check_times(where: str, start: float, stop: float) -> Interval:
@@ -279,6 +316,21 @@ def check_times(where: str, start: float, stop: float) -> Interval:
     if not (math.isfinite(start) and math.isfinite(stop) and 0 <= start <= stop):
         raise UnusableRecording(f"{where}: {start:g} to {stop:g} s is not an interval")
     return start, stop
+
+
+def check_once(where: str, head: Sequence[str], columns: Iterable[str]) -> None:
+    """Refuse a head that names a column twice, since only one of the two would be read.
+
+    Args:
+        where: file and row.
+        head: names of all columns.
+        columns: those that are read.
+
+    Raises:
+        UnusableRecording: one of them is there twice.
+    """
+    if twice := [name for name in columns if list(head).count(name) > 1]:
+        raise UnusableRecording(f"{where}: names the column {twice[0]} twice")
 
 
 def unknown_label(where: str, label: str, met: Iterable[str], known: str) -> UnusableRecording:

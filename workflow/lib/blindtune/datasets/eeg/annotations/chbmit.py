@@ -2,7 +2,8 @@
 
 A recording has a block that begins with ``File Name: chb01_03.edf``. It says how many seizures there are, and for each
 ``Seizure Start Time: 2996 seconds`` or ``Seizure 1 Start Time: 2996 seconds``. A recording with a block and without
-seizures is annotated: it is background.
+seizures is annotated: it is background. Names may have a folder, and differ in case and suffix (``.edf.gz``). A
+recording without a block is bad if there is a block with seizures of no recording, which may be its own.
 """
 
 import re
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import ClassVar
 
+from blindtune.core.validation import show_value
 from blindtune.datasets.eeg.annotations.base import (
     SLACK,
     Annotations,
@@ -23,11 +25,14 @@ from blindtune.datasets.eeg.annotations.base import (
     read_text,
 )
 from blindtune.datasets.eeg.errors import UnusableRecording
+from blindtune.datasets.eeg.formats import RECORDINGS, name_of, split_suffix
 
 _SUFFIX = "-summary.txt"
 _FILE = re.compile(r"file name\s*:\s*(.+)", re.IGNORECASE)
 _COUNT = re.compile(r"number of seizures(?: in file)?\s*:\s*(\S+)", re.IGNORECASE)
-_TIME = re.compile(r"seizure\s*(?:\d+\s*)?(start|end)\s*time\s*:\s*(\S+?)\s*(?:s|secs?|seconds)?", re.IGNORECASE)
+_TIME = re.compile(r"seizure\s*(?:\d+\s*)?(start|end)\s*time\s*:\s*(\S+?)\s*(?:s|secs?|seconds)?\.?", re.IGNORECASE)
+# Any other line of a block that is about a time of a seizure.
+_ABOUT_SEIZURE = re.compile(r"seiz.*\d.*", re.IGNORECASE)
 _CLOCK = re.compile(r"file (start|end) time\s*:\s*(\d{1,4}):(\d\d):(\d\d)", re.IGNORECASE)
 _DAY = 86_400
 
@@ -41,6 +46,12 @@ class _Block:
     starts: list[tuple[str, str]] = field(default_factory=list)
     ends: list[tuple[str, str]] = field(default_factory=list)
     clock: dict[str, int] = field(default_factory=dict)
+    fault: str | None = None
+
+    @property
+    def has_seizures(self) -> bool:
+        """Whether it has seizures, or may have some."""
+        return bool(self.starts or self.ends or self.fault or self.count != "0")
 
 
 class ChbMitReader(FolderReader):
@@ -85,23 +96,50 @@ class ChbMitReader(FolderReader):
         files = self.companions(recording.file)
         if not files:
             raise Unannotated(f"has no summary (*{_SUFFIX}) in its folder or above")
-        name, notes = PurePosixPath(recording.file).name, list[str]()
-        blocks = []
+        notes, listed = list[str](), list[tuple[str, _Block]]()
         for file in files:
             text, more = read_text(self.folder / file)
             notes += more
-            blocks += [block for listed, block in _parse(PurePosixPath(file).name, text) if _same(listed, name)]
+            listed += _parse(PurePosixPath(file).name, text)
+        blocks = [block for name, block in listed if _same(name, recording.file)]
         if not blocks:
-            raise Unannotated(f"is not listed in {', '.join(PurePosixPath(file).name for file in files)}")
+            raise self._explain_unlisted(recording.file, files, listed)
         spans = [_spans(block) for block in blocks]
         if any(other != spans[0] for other in spans[1:]):
             raise UnusableRecording(f"{blocks[1].where}: lists it again, with other seizures than {blocks[0].where}")
         events = [Event(start, stop, "seizure", where, "seizure") for start, stop, where in _events(blocks[0])]
         return collect(events, files, [*notes, *_compare_clock(blocks[0], recording.seconds)])
 
+    def _explain_unlisted(
+        self, file: str, files: Sequence[str], listed: Sequence[tuple[str, _Block]]
+    ) -> UnusableRecording:
+        """Return why a recording without a block has no annotation, which one of another name may be."""
+        short = ", ".join(PurePosixPath(one).name for one in files)
+        folders = {PurePosixPath(file).parent, *(PurePosixPath(one).parent for one in files)}
+        recordings = [one for one in self.tree if split_suffix(one)[1] in RECORDINGS]
+        there = {_key(one) for one in recordings if not folders.isdisjoint(PurePosixPath(one).parents)}
+        for name, block in listed:
+            if there.isdisjoint(_keys(name)) and block.has_seizures:
+                return UnusableRecording(
+                    f"is not listed in {short}, which lists seizures of {name[:80]} without such a file "
+                    f"({block.where}); correct the name"
+                )
+        return Unannotated(f"is not listed in {short}")
 
-def _same(listed: str, name: str) -> bool:
-    return name.casefold() in (listed.casefold(), f"{listed}.edf".casefold())
+
+def _key(file: str) -> str:
+    """Return a name by which recordings are compared, without folder and suffix."""
+    return name_of(file).casefold()
+
+
+def _keys(listed: str) -> set[str]:
+    """Return the names that a listed file may have: its suffix may be missing, and a name may have a dot."""
+    path = listed.replace("\\", "/")
+    return {_key(path), path.rpartition("/")[2].casefold()}
+
+
+def _same(listed: str, file: str) -> bool:
+    return _key(file) in _keys(listed)
 
 
 def _parse(name: str, text: str) -> list[tuple[str, _Block]]:
@@ -120,10 +158,14 @@ def _parse(name: str, text: str) -> list[tuple[str, _Block]]:
         elif match := _CLOCK.fullmatch(line):
             hours, minutes, seconds = map(int, match.groups()[1:])
             found[-1][1].clock[match[1].lower()] = hours * 3600 + minutes * 60 + seconds
+        elif _ABOUT_SEIZURE.fullmatch(line) and found[-1][1].fault is None:
+            found[-1][1].fault = f"{where}: {show_value(line)} is not understood"
     return found
 
 
 def _events(block: _Block) -> list[tuple[float, float, str]]:
+    if block.fault is not None:
+        raise UnusableRecording(block.fault)
     if len(block.starts) != len(block.ends):
         raise UnusableRecording(f"{block.where}: has {len(block.starts)} starts and {len(block.ends)} ends of seizures")
     if block.count is None or not (block.count.isascii() and block.count.isdigit()):

@@ -2,14 +2,17 @@
 
 A text may have a duration, or one text may mark the start and another the end of a seizure (``seizure_start``,
 ``seizure_stop``). Texts that ``event_labels`` does not name are no seizures: they are counted and shown.
+
+They are parsed here and not by edfio, which passes over what its pattern does not match (a new line in a text, a
+decimal comma, no end) and reads UTF-8 alone: a seizure that is passed over would be background.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from blindtune.datasets.eeg import edf_header
+from blindtune.core.validation import show_value
 from blindtune.datasets.eeg.annotations.base import (
     MAX_BYTES,
     AnnotationReader,
@@ -29,6 +32,10 @@ from blindtune.datasets.eeg.recording_file import RecordingFile
 
 #: A record that holds its time stamp and nothing else, or nothing.
 _STAMP_ALONE = re.compile(rb"(?:[+-]\d+(?:\.\d*)?\x14\x14)?\0*")
+#: One list of annotations, without the NUL after it: onset, duration if there is one, and texts that each end in 0x14.
+_LIST = re.compile(rb"([+-]\d{1,12}(?:\.\d{0,12})?)(?:\x15(\d{0,12}(?:\.\d{0,12})?))?\x14((?:[^\x14]*\x14)+)")
+#: Bytes of a faulty annotation that a message shows.
+_MAX_SHOWN = 60
 _HEAD = 256
 #: Signals that a header may have here; more would only be read of a damaged file.
 _MAX_SIGNALS = 10_000
@@ -70,9 +77,10 @@ class EdfPlusReader(AnnotationReader):
             Unannotated: it is not EDF+ with a signal of annotations.
             UnusableRecording: its annotations cannot be read, or a seizure has no valid times.
         """
-        texts = self._read_texts(recording)
-        if texts is None:
+        read = self._read_texts(recording)
+        if read is None:
             raise Unannotated("has no annotations inside (it is not EDF+)")
+        texts, notes = read
         labels = LabelMap(self.config.event_labels, nothing)
         unmapped: dict[str, int] = {}
         events = []
@@ -86,11 +94,12 @@ class EdfPlusReader(AnnotationReader):
                 continue
             length = _length(where, kind, duration)
             events.append(Event(*check_times(where, onset, onset + length), text, where, kind))
-        notes = [f"texts that event_labels does not name: {count_labels(unmapped)}"] if unmapped else []
+        if unmapped:
+            notes.append(f"texts that event_labels does not name: {count_labels(unmapped)}")
         return collect(_pair(events), [], notes)
 
-    def _read_texts(self, recording: RecordingTimes) -> list[_Text] | None:
-        """Return the texts inside of a recording, which is opened if it is not open."""
+    def _read_texts(self, recording: RecordingTimes) -> tuple[list[_Text], list[str]] | None:
+        """Return the texts inside of a recording, which is opened if it is not open, and notes."""
         if recording.opened is not None:
             return read_texts(recording.opened)
         path = self.folder / recording.file
@@ -103,45 +112,77 @@ class EdfPlusReader(AnnotationReader):
             file.close()
 
 
-def read_texts(file: RecordingFile) -> list[_Text] | None:
-    """Return onset, duration (or None) and text of each annotation inside of a file; None if it holds none.
+def read_texts(file: RecordingFile) -> tuple[list[_Text], list[str]] | None:
+    """Return onset, duration (or None) and text of each annotation inside of a file, and notes; None if it holds none.
 
-    Only the signals of annotations are read, and of them only the records that hold more than a time stamp are kept.
+    Only the signals of annotations are read, and of them only the records that hold more than a time stamp are parsed.
+    Onsets count from the time stamp of the first record. Texts that are not UTF-8 are read as Latin-1, with a note.
 
     Raises:
-        UnusableRecording: the annotations cannot be read, or are more than a year of events.
+        UnusableRecording: a record holds anything that is not an annotation, the first begins with no time stamp, or
+            the annotations are more than a year of events.
     """
-    header = file.header
-    numbers = [number for number, label in enumerate(header.labels) if label in ANNOTATIONS]
+    numbers = [number for number, label in enumerate(file.header.labels) if label in ANNOTATIONS]
     if not numbers:
         return None
-    # Only jobs of recordings with annotations inside need it.
-    from edfio import read_bdf, read_edf
+    found: list[_Text] = []
+    zero, latin = 0.0, 0
+    for record, held in _annotated_records(file, numbers):
+        for signal, content in enumerate(held):
+            lists = _split_record(record, content)
+            if signal == 0 and lists and lists[0][2][0] == b"":
+                # The time stamp of the record: a first text without a letter.
+                onset, duration, texts = lists[0]
+                lists[0] = onset, duration, texts[1:]
+                zero = onset if record == 0 else zero
+            elif signal == 0 and record == 0:
+                raise UnusableRecording("has no time stamp in record 1, from which its annotations count")
+            for onset, duration, texts in lists:
+                for text in texts:
+                    decoded, is_latin = _decode(text)
+                    latin += is_latin
+                    found.append((round(onset - zero, 12), duration, decoded))
+    notes = [f"{latin} texts inside are not UTF-8 but read as Latin-1"] if latin else []
+    return sorted(found, key=lambda one: (one[0], -1.0 if one[1] is None else one[1], one[2])), notes
 
-    records = _annotated_records(file, numbers)
-    content = [edf_header.part_of_header(file.head, header, numbers, len(records)), *records]
-    try:
-        read = read_bdf if header.sample_bytes == 3 else read_edf
-        edf = read(b"".join(content), header_encoding="latin-1")
-        return [(float(one.onset), one.duration, one.text) for one in edf.annotations]
-    except Exception as error:  # broken bytes can make edfio raise anything
-        raise UnusableRecording(f"has annotations that edfio cannot read ({error})") from error
 
-
-def _annotated_records(file: RecordingFile, numbers: Sequence[int]) -> list[bytes]:
-    """Return what some signals hold of each record that has annotations, and of the first, whose time is the zero."""
-    header, kept, size = file.header, list[bytes](), 0
+def _annotated_records(file: RecordingFile, numbers: Sequence[int]) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield what some signals hold of each record with annotations, and of the first, whose time is the zero."""
+    header, size = file.header, 0
     columns = [header.column(number) for number in numbers]
     for record in range(header.n_complete_records):
         at = header.head_bytes + record * header.record_bytes
         held = [file.peek(at + column.start, at + column.stop) for column in columns]
         if record and _STAMP_ALONE.fullmatch(held[0]) and not any(one.strip(b"\0") for one in held[1:]):
             continue
-        kept.append(b"".join(held))
-        size += len(kept[-1])
+        size += sum(map(len, held))
         if size > MAX_BYTES:
             raise UnusableRecording(f"has more than {MAX_BYTES:,} bytes of annotations inside")
-    return kept
+        yield record, held
+
+
+def _split_record(record: int, content: bytes) -> list[tuple[float, float | None, list[bytes]]]:
+    """Return onset, duration and texts of each list of annotations in one signal of a record."""
+    found = []
+    for part in content.split(b"\0"):
+        if not part.strip():
+            continue
+        match = _LIST.fullmatch(part)
+        if match is None or match[2] == b".":
+            raise UnusableRecording(
+                f"has annotations inside that cannot be read: record {record + 1} holds "
+                f"{show_value(part[:_MAX_SHOWN].decode('latin-1'))}"
+            )
+        found.append((float(match[1]), float(match[2]) if match[2] else None, match[3][:-1].split(b"\x14")))
+    return found
+
+
+def _decode(text: bytes) -> tuple[str, bool]:
+    """Return a text, and whether it is not UTF-8 but read as Latin-1, in which every byte is a letter."""
+    try:
+        return text.decode("utf-8"), False
+    except UnicodeDecodeError:
+        return text.decode("latin-1"), True
 
 
 def has_annotations(path: Path) -> bool:

@@ -10,6 +10,7 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
@@ -21,8 +22,10 @@ from blindtune.datasets.eeg.annotations.base import (
     Interval,
     RecordingTimes,
     Unannotated,
+    check_once,
     collect,
     compare_length,
+    index_names,
     merge_intervals,
     parse_times,
     read_text,
@@ -61,8 +64,8 @@ class NedcReader(AnnotationReader):
             tree: all files below the folder of the corpus.
             recordings: those of them that are recordings.
         """
-        there = set(tree)
-        return sorted({name for file in recordings for name in _beside(file) if name in there})
+        there = index_names(tree, SUFFIXES)
+        return sorted({there[name] for file in recordings for name in _beside(file) if name in there})
 
     def companions(self, file: str) -> list[str]:
         """Return the annotation files of a recording, as paths below the folder.
@@ -70,7 +73,11 @@ class NedcReader(AnnotationReader):
         Args:
             file: path of the recording below the folder.
         """
-        return [name for name in _beside(file) if name in self.tree]
+        return [self._names[name] for name in _beside(file) if name in self._names]
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        return index_names(self.tree, SUFFIXES)
 
     def read(self, recording: RecordingTimes) -> Annotations:
         """Return the annotations of a recording, not yet clipped to it.
@@ -82,18 +89,19 @@ class NedcReader(AnnotationReader):
             Unannotated: there is no annotation next to it.
             UnusableRecording: its annotation cannot be used; the text names file and row.
         """
-        here = [name for name in _beside(recording.file) if (self.folder / name).is_file()]
+        beside = [self._names.get(name, name) for name in _beside(recording.file)]
+        here = [name for name in beside if (self.folder / name).is_file()]
         if not here:
             raise Unannotated(f"has no annotations next to it ({', '.join(SUFFIXES)})")
         labels = LabelMap(self.config.event_labels, nedc)
         notes = []
         for name in here if len(here) > 1 else ():
             # A table of something else may have the name of the recording.
-            if name.endswith(".csv") and not _is_annotation(self.folder / name):
+            if name.lower().endswith(".csv") and not _is_annotation(self.folder / name):
                 notes.append(f"{PurePosixPath(name).name} is not an annotation; not used")
                 here = [other for other in here if other != name]
-        first = next((name for name in here if name.endswith(TWO_CLASSES)), here[0])
-        typed = next((name for name in here if name.endswith(ALL_TYPES)), None)
+        first = next((name for name in here if name.lower().endswith(TWO_CLASSES)), here[0])
+        typed = next((name for name in here if name.lower().endswith(ALL_TYPES)), None)
         found = read_file(self.folder / first, labels, recording)
         files = [first]
         if typed is not None and typed != first:
@@ -118,7 +126,8 @@ def read_file(path: Path, labels: LabelMap = LABELS, recording: RecordingTimes |
     text, notes = read_text(path)
     if recording is not None:
         _check_head(path.name, text, recording)
-    rows = list(_parse_csv(path.name, text) if path.suffix.startswith(".csv") else _parse_tse(path.name, text))
+    is_csv = path.suffix.lower().startswith(".csv")
+    rows = list(_parse_csv(path.name, text) if is_csv else _parse_tse(path.name, text))
     # Times first: of a malformed row, nothing else is to be believed.
     times = [parse_times(f"{path.name}, line {line}", start, stop) for line, start, stop, _ in rows]
     events = [_to_event(path.name, row, span, labels, rows) for row, span in zip(rows, times, strict=True)]
@@ -155,6 +164,7 @@ def _with_types(found: Annotations, typed: Annotations, first: str, second: str)
         non_epileptic=merge_intervals([*found.non_epileptic, *typed.non_epileptic]),
         end=later.end,
         last=later.last,
+        last_start=later.last_start,
         labels=dict(typed.labels),
         notes=tuple(notes),
     )
@@ -213,6 +223,7 @@ def _parse_csv(name: str, text: str) -> Iterator[_Row]:
             columns = fields
             if missing := [wanted for wanted in _COLUMNS if wanted not in columns]:
                 raise UnusableRecording(f"{name}, line {number}: names no column {', '.join(missing)}")
+            check_once(f"{name}, line {number}", columns, _COLUMNS)
             continue
         if len(fields) != len(columns):
             raise UnusableRecording(f"{name}, line {number}: has {len(fields)} fields; the head has {len(columns)}")

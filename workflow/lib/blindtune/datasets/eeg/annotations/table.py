@@ -1,8 +1,8 @@
 """Annotations of all recordings in one table: rows ``file,start,stop,label``, in seconds.
 
-The file is the path of a recording below the folder, or its name, with or without the suffix. Without a column of
-labels each row is a seizure. A row that names no recording stops the run, because its seizure would pass for
-background.
+The file is the path of a recording below the folder, or its name, with or without the suffix. In a table of file, start
+and stop alone each row is a seizure; any other column must be known or next to one of labels, because it may be one. A
+row that names no recording stops the run, because its seizure would pass for background.
 """
 
 import csv
@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from blindtune.core.errors import UserError
+from blindtune.core.validation import show_value
 from blindtune.datasets.eeg.annotations.base import (
     AnnotationReader,
     Annotations,
@@ -22,6 +23,7 @@ from blindtune.datasets.eeg.annotations.base import (
     RecordingTimes,
     Unannotated,
     collect,
+    index_names,
     parse_times,
     read_text,
     unknown_label,
@@ -37,8 +39,12 @@ _COLUMNS = {
     "file": ("file", "filename", "file_name", "recording"),
     "start": ("start", "onset", "start_time"),
     "stop": ("stop", "end", "stop_time", "end_time"),
-    "label": ("label", "class", "event"),
-}
+    "label": (
+        "label", "class", "event", "eventtype", "event_type", "trial_type", "type", "description", "annotation",
+    ),
+}  # fmt: skip
+#: Columns that a message names.
+_MAX_NAMED = 12
 
 
 class TableReader(AnnotationReader):
@@ -57,7 +63,7 @@ class TableReader(AnnotationReader):
         """
         super().__init__(folder, tree, config)
         given = config.annotation_table
-        there = [name for name in NAMES if name in self.tree]
+        there = self.find(sorted(self.tree), ())
         self._path = Path(given) if given is not None else folder / (there[0] if there else NAMES[0])
         inside = Path(os.path.relpath(self._path, folder)).as_posix()
         self._name = self._path.absolute().as_posix() if inside.startswith("..") else inside
@@ -70,8 +76,8 @@ class TableReader(AnnotationReader):
             tree: all files below the folder of the corpus.
             recordings: those of them that are recordings.
         """
-        there = set(tree)
-        return [name for name in NAMES if name in there]
+        there = index_names(tree, NAMES)
+        return [there[name] for name in NAMES if name in there]
 
     def companions(self, file: str) -> list[str]:
         """Return the table, which is that of all recordings.
@@ -159,12 +165,50 @@ def _parse(name: str, text: str) -> list[tuple[int, dict[str, str]]]:
         except csv.Error as error:
             raise UnusableRecording(f"line {number}: is not valid CSV ({error})") from error
     head = [field.lower() for field in rows[0][1]]
-    columns = {key: next((head.index(one) for one in names if one in head), None) for key, names in _COLUMNS.items()}
-    if missing := [key for key in ("file", "start", "stop") if columns[key] is None]:
-        raise UnusableRecording(f"line {rows[0][0]}: names no column {', '.join(missing)}, but {', '.join(head)[:200]}")
+    columns = _find_columns(f"line {rows[0][0]}", head)
     found = []
     for number, fields in rows[1:]:
         if len(fields) != len(head):
             raise UnusableRecording(f"line {number}: has {len(fields)} fields; the head has {len(head)}")
-        found.append((number, {key: fields[at] for key, at in columns.items() if at is not None}))
+        found.append((number, {key: fields[at] for key, at in columns.items()}))
+    if "label" not in columns:
+        _check_unused(f"line {rows[0][0]}", head, [fields for _, fields in rows[1:]], set(columns.values()))
     return found
+
+
+def _find_columns(where: str, head: Sequence[str]) -> dict[str, int]:
+    """Return where the columns of `_COLUMNS` are; that of labels may be missing.
+
+    Raises:
+        UnusableRecording: a column is missing, or it is not clear which one is meant.
+    """
+    if twice := sorted({name for name in head if name and head.count(name) > 1}):
+        raise UnusableRecording(f"{where}: names the column {show_value(twice[0])} twice")
+    columns = {}
+    for key, names in _COLUMNS.items():
+        # A column of the plain name is meant, next to others.
+        there = ["label"] if key == "label" and "label" in head else [name for name in names if name in head]
+        if len(there) > 1:
+            raise UnusableRecording(
+                f"{where}: has the columns {' and '.join(there)}, of which only one can be the {key}; name it {key} "
+                "and take the others out or rename them"
+            )
+        if there:
+            columns[key] = head.index(there[0])
+    if missing := [key for key in ("file", "start", "stop") if key not in columns]:
+        raise UnusableRecording(f"{where}: names no column {', '.join(missing)}, but {', '.join(head)[:200]}")
+    return columns
+
+
+def _check_unused(where: str, head: Sequence[str], rows: Sequence[Sequence[str]], used: set[int]) -> None:
+    """Refuse a table without a known column of labels that has other columns, one of which may be that."""
+    unused = [
+        show_value(name)[1:-1] or f"column {at + 1} without a name"
+        for at, name in enumerate(head)
+        if at not in used and (name or any(fields[at] for fields in rows))
+    ]
+    if unused:
+        raise UnusableRecording(
+            f"{where}: names no column label, and {', '.join(unused[:_MAX_NAMED])} are not known. If one of them says "
+            "what each row is, name it label; if each row is a seizure, leave only file, start and stop"
+        )
