@@ -188,34 +188,153 @@ def test_shapes_without_area_are_named(tmp_path: Path, name: str, content: Any, 
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
+    ("name", "content", "reason"),
     [
-        ("a.xml", halo(halo_region("Polygon", [("x", 1)])), "region 1, vertex 1, X: 'x' is not a number"),
-        ("a.xml", asap(asap_annotation([("1", "nan")])), "annotation 1, vertex 1, Y: 'nan' is not a number"),
-        ("a.xml", imagescope(region([(1e12, 1)])), "region 7, vertex 1: is .* farther away than 1e.09"),
-        ("a.geojson", '{"type": "Feature", "geometry": NaN}', "is not valid JSON .NaN is not a number"),
-        ("a.geojson", '{"features": [{"type": "Feature", "geometry": {"type": 3}}]}', "feature 1: has no valid geom"),
-        ("a.geojson", feature(polygon([[1, 1e999]])), "is not valid JSON"),
-        ("a.geojson", feature(polygon([[1, "a"]])), "feature 1, vertex 1, Y: 'a' is not a number"),
-        ("a.geojson", feature(polygon([[True, 1]])), "feature 1, vertex 1, X: True is not a number"),
-        ("a.geojson", feature(polygon([[1]])), r"feature 1, vertex 1: \[1\] is not an x and a y"),
-        ("a.geojson", feature(polygon(3)), "feature 1: its coordinates are not lists"),
-        ("a.geojson", {"type": "FeatureCollection", "features": [3]}, "feature 1: is not a GeoJSON feature"),
+        ("a.xml", halo(halo_region("Polygon", [("x", 1)])), "region 1 (dcis) {}: vertex 1, X: 'x' is not a number"),
+        ("a.xml", imagescope(region([(1, 2), (1, "")])), "region 7 (dcis) {}: vertex 2, Y: '' is not a number"),
+        ("a.xml", imagescope(region([("1_0", 2)])), "region 7 (dcis) {}: vertex 1, X: '1_0' is not a number"),
+        (
+            "a.xml",
+            imagescope(region([(1e12, 1)])),
+            "region 7 (dcis) {}: vertex 1 is [1000000000000.0, 1.0], farther away than 1e+09",
+        ),
+        ("a.xml", asap(asap_annotation([("1", "nan")])), "annotation 1 (dcis) {}: vertex 1, Y: 'nan' is not a number"),
+        (
+            "a.xml",
+            asap(asap_annotation([(1, 1)])).replace('Order="0"', 'Order="x"'),
+            "annotation 1 (dcis) {}: vertex 1, Order: 'x' is not a number",
+        ),
+        ("a.geojson", feature(polygon([[1, 1e999]])), "feature 1 (dcis) {}: vertex 1, Y: inf is not a number"),
+        ("a.geojson", feature(polygon([[1, None]])), "feature 1 (dcis) {}: vertex 1, Y: None is not a number"),
+        ("a.geojson", feature(polygon([[1, "a"]])), "feature 1 (dcis) {}: vertex 1, Y: 'a' is not a number"),
+        ("a.geojson", feature(polygon([["1_0", 1]])), "feature 1 (dcis) {}: vertex 1, X: '1_0' is not a number"),
+        ("a.geojson", feature(polygon([[True, 1]])), "feature 1 (dcis) {}: vertex 1, X: True is not a number"),
+        ("a.geojson", feature(polygon([[1]])), "feature 1 (dcis) {}: vertex 1: [1] is not an x and a y"),
+        ("a.geojson", feature(polygon(["12", "34"])), "feature 1 (dcis) {}: vertex 1: '12' is not an x and a y"),
+        ("a.geojson", feature(polygon(3)), "feature 1 (dcis) {}: its coordinates are not lists of vertices"),
+        ("a.geojson", feature({"type": 3}), "feature 1 (dcis) {}: it has no valid geometry"),
+        ("a.geojson", {"type": "FeatureCollection", "features": [3]}, "feature 1 {}: is not a GeoJSON feature"),
         (
             "a.json",
             dsa({"type": "circle", "center": [1, 1], "radius": 1e300}),
-            "radius: 1e.300 is too large",
+            "element 1 (layer) {}: radius: 1e+300 is too large",
         ),
-        ("a.json", dsa({"type": "circle", "center": 4, "radius": 1}), "element 1, center, vertex 1: 4 is not an x"),
-        ("a.json", dsa(polyline(points=None)), "element 1: has no list of points"),
-        ("a.json", dsa({"type": None}), "element 1: has no type"),
-        ("a.json", {"a": 1}, "is JSON, not as one of these programs writes: QuPath .GeoJSON., DSA"),
-        ("a.json", "[" * 100_000, "is not valid JSON"),
-        ("a.json", "1" * 5000, "is not valid JSON"),
+        (
+            "a.json",
+            dsa({"type": "rectangle", "center": [1, 1], "width": None, "height": 1}),
+            "element 1 (layer) {}: width: None is not a number",
+        ),
+        (
+            "a.json",
+            dsa({"type": "circle", "center": "12", "radius": 1}),
+            "element 1 (layer) {}: center 1: '12' is not an x and a y",
+        ),
+        ("a.json", dsa(polyline(points=["12", "34"])), "element 1 (dcis) {}: vertex 1: '12' is not an x and a y"),
+        ("a.json", dsa(polyline(points=None)), "element 1 (dcis) {}: it has no list of points"),
+        ("a.json", dsa(polyline(holes=[[[1]]])), "element 1 (dcis) {}: hole 1, vertex 1: [1] is not an x and a y"),
+        ("a.json", dsa({"type": None}), "element 1 {}: has no type"),
     ],
 )
-def test_wrong_files_are_refused_with_the_place(tmp_path: Path, name: str, content: Any, message: str) -> None:
-    """A wrong file is refused with its name and the place of the fault."""
+def test_bad_regions_are_named(tmp_path: Path, name: str, content: Any, reason: str) -> None:
+    """A region with a bad number is named with the place of the fault, and the file is read all the same."""
+    found = read(tmp_path, name, content)
+    assert (found.regions, found.unused) == ([], (reason.format("cannot be used"),))
+
+
+def test_other_regions_of_a_file_with_a_bad_one_are_read(tmp_path: Path) -> None:
+    """One bad feature does not take the others; NaN among measurements is none of the coordinates."""
+    good = feature(polygon(RING), {"name": "dcis", "measurements": {"area": float("nan")}})
+    found = read(tmp_path, "a.geojson", [feature(polygon([[1, None]])), good])
+    assert [one.name for one in found.regions] == ["feature 2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.geojson", []),
+        ("a.json", {"type": "FeatureCollection", "features": []}),
+        ("a.json", {"annotation": {"name": "layer"}}),
+        ("a.json", [{"annotation": {"name": "layer", "elements": None}}]),
+    ],
+)
+def test_files_without_regions_are_read(tmp_path: Path, name: str, content: Any) -> None:
+    """An annotation may have no region."""
+    assert read(tmp_path, name, content) == Annotation([])
+
+
+def test_dsa_rotation_may_be_null(tmp_path: Path) -> None:
+    """A rectangle whose rotation is null is not rotated."""
+    content = dsa({"type": "rectangle", "center": [60, 40, 0], "width": 100, "height": 40, "rotation": None})
+    (one,) = read(tmp_path, "a.json", content).regions
+    assert one.polygon.tolist() == [[10, 20], [110, 20], [110, 60], [10, 60]]
+
+
+def test_qupath_reads_annotations_only(tmp_path: Path) -> None:
+    """Cells, detections and tiles are no regions; they are counted by their type."""
+    kinds = [{"objectType": "annotation"}, {}, *[{"objectType": "cell"}] * 3, {"objectType": "Tile"}]
+    features = [feature(polygon(RING), {"classification": {"name": "DCIS"}} | kind) for kind in kinds]
+    old = [feature(polygon(RING)) | {"id": name} for name in ("PathCellObject", "PathAnnotationObject", "b2f1")]
+    found = read(tmp_path, "a.geojson", features + old)
+    assert [one.name for one in found.regions] == ["feature 1", "feature 2", "feature 8", "feature 9"]
+    assert found.unused == (
+        "4 objects of the type cell cannot be used: only annotations are regions",
+        "1 object of the type tile cannot be used: only annotations are regions",
+    )
+
+
+def test_asap_automatic_names_are_no_labels(tmp_path: Path) -> None:
+    """A region without a group has its own name as a label, but not the one that ASAP gave."""
+    automatic = asap_annotation(ASYMMETRIC, group="None").replace('"it"', '"Annotation 12"')
+    in_group = asap_annotation(ASYMMETRIC).replace('"it"', '"Annotation 13"')
+    found = read(tmp_path, "a.xml", asap(automatic + in_group))
+    assert [one.label for one in found.regions] == ["", "dcis"]
+
+
+def test_asap_groups_in_groups(tmp_path: Path) -> None:
+    """The label is the nearest group that a class has, else that of the annotation."""
+    groups = '<Group Name="DCIS" PartOfGroup="Tumor"/><Group Name="Tumor" PartOfGroup="All"/>'
+    groups += '<Group Name="All" PartOfGroup="DCIS"/><Group Name="norm" PartOfGroup="None"/>'
+    text = asap(asap_annotation(ASYMMETRIC) + asap_annotation(ASYMMETRIC, group="norm"))
+    text = text.replace("</Annotations>", f"</Annotations><AnnotationGroups>{groups}</AnnotationGroups>")
+    found = read(tmp_path, "a.xml", text)
+    assert [one.groups for one in found.regions] == [("tumor", "all", "dcis"), ()]
+    for known, label in (({"tumor"}, "tumor"), ({"all", "dcis"}, "dcis"), ({"all"}, "all"), ({"norm"}, "dcis")):
+        assert [one.label for one in found.resolve_labels(known).regions] == [label, "norm"]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "size"),
+    [("12.5", "3", None), ("wide", "1024", None), ("200", "1024", None), ("1280", "1024.0", (1280, 1024))],
+)
+def test_imagescope_size_is_that_of_a_slide(
+    tmp_path: Path, width: str, height: str, size: tuple[int, int] | None
+) -> None:
+    """Attributes of a layer that cannot be the size of a slide, such as the width of a pen, are none."""
+    attributes = f'<Attribute Name="Width" Value="{width}"/><Attribute Name="Height" Value="{height}"/>'
+    text = imagescope(region(ASYMMETRIC)).replace("<Regions>", f"<Attributes>{attributes}</Attributes><Regions>")
+    assert read(tmp_path, "a.xml", text).size == size
+
+
+def test_imagescope_unknown_type_is_named(tmp_path: Path) -> None:
+    """A region of an unknown type is an outline, and that is said."""
+    found = read(tmp_path, "a.xml", imagescope(region(ASYMMETRIC, kind=6)))
+    assert len(found.regions) == 1
+    assert found.unused == ("region 7 (dcis) is of the unknown type 6; its vertices are taken for an outline",)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.json", {"a": 1}, "is JSON, not as one of these programs writes: QuPath .GeoJSON., DSA"),
+        ("a.json", [dsa(polyline())[0], {"annotation": 3}], "one of its annotations has no list of elements"),
+        ("a.json", "[" * 100_000, "is not valid JSON"),
+        ("a.json", "1" * 5000, "is not valid JSON"),
+        ("a.xml", "", "is not valid XML"),
+        ("a.xml", "<V><V/></V>", "its root is 'V'"),
+    ],
+)
+def test_wrong_files_are_refused(tmp_path: Path, name: str, content: Any, message: str) -> None:
+    """A file that is no annotation is refused with its name."""
     with pytest.raises(UserError, match=f"a.(xml|json|geojson).*{message}"):
         read(tmp_path, name, content)
 

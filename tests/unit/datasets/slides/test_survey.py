@@ -189,7 +189,7 @@ def bad_slides() -> list[tuple[str, str]]:
         ("no annotation", "has no annotation"),
         ("no scale", "says nowhere how large its pixels are"),
         ("wrong pair", "its annotation is for 999 x 1024 pixels, the slide has 1280 x 1024"),
-        ("bad row", "row 4, column: 'x' is not a number"),
+        ("bad row", "row 4: has 10 values for 9 columns"),
         ("damaged", "is damaged: more than 3 of its tiles cannot be read"),
     ]
 
@@ -206,7 +206,7 @@ def test_survey_gives_the_reason_of_a_bad_slide(tmp_path: Path, fault: str, reas
     if fault == "wrong pair":
         write_csv(annotation, [("dcis", ASYMMETRIC)], "# width = 999 pixels, height = 1024 pixels")
     if fault == "bad row":
-        annotation.write_text(annotation.read_text().replace(",0,0,0,1.0", ",0,x,0,1.0", 1))
+        annotation.write_text(annotation.read_text().replace(",0,0,0,1.0", ",0,0,0,0,1.0", 1))
     if fault == "damaged":
         spoil_tiles(slide, *range(0, 20, 2))
     result = survey(tmp_path, found, "train", SMALL)

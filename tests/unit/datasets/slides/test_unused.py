@@ -30,6 +30,7 @@ def test_add_unused_lists_files_regions_slides_and_patients() -> None:
     surveys = [
         survey("a.svs", "1", 2, facts={"regions": {"dcis": 2, "": 1}, "oddities": ["region 1 (dcis) crosses itself"]}),
         survey("b.svs", "1", facts={"regions": {}}),
+        survey("b2.svs", "1", facts={"regions": {}, "oddities": ["region 1 (dcis) cannot be used: why"]}),
         survey("c.svs", "2", facts={"regions": {"norm": 2}}),
         survey("d.svs", "3", 1, facts={"regions": {"dcis": 1}}),
         survey("e.svs", "3", facts={"regions": {"dcis": 1}}, left_out={"white": {"dcis": 7}}),
@@ -41,14 +42,16 @@ def test_add_unused_lists_files_regions_slides_and_patients() -> None:
         ("file", "p1_mask.tif", "its name is that of a mask of p1.svs"),
         ("region", "a.svs", "region 1 (dcis) crosses itself"),
         ("region", "a.svs", "1 region without a label: of no class"),
+        ("region", "b2.svs", "region 1 (dcis) cannot be used: why"),
         ("region", "c.svs", "2 regions of the label norm: of no class"),
         ("slide", "b.svs", "its annotation has no region"),
+        ("slide", "b2.svs", "its annotation has no region that can be used"),
         ("slide", "c.svs", "none of its regions is of a class, their labels are 'norm'"),
         ("slide", "e.svs", "no place is good enough for a patch; left out: 7 white"),
         ("patient", "2", "none of its slides offers a sample"),
         ("patient", "4", "none of its slides offers a sample"),
     ]
-    assert found.parameters["unused"] == {"file": 1, "region": 3, "slide": 3, "patient": 2}
+    assert found.parameters["unused"] == {"file": 1, "region": 4, "slide": 4, "patient": 2}
 
 
 def test_add_unused_adds_nothing_where_all_is_used() -> None:

@@ -42,7 +42,7 @@ def draw_overlay(
     Raises:
         UserError: the slide or its annotation cannot be read.
     """
-    regions = read_annotation(annotation).shift(*offset).regions
+    regions = read_annotation(annotation).resolve_labels(colors).shift(*offset).regions
     try:
         with closing(SlideReader(slide)) as opened:
             image = Image.fromarray(opened.read_thumbnail(side))

@@ -124,6 +124,7 @@ class OpenSlideFile(OpenRawFile):
             raise BadSlideError("has no annotation beside it")
         annotation = read_annotation(self._folder / self._found.annotation)
         slide.check_annotation(annotation)
+        annotation = annotation.resolve_labels({label for labels in settings.classes.values() for label in labels})
         remarks = [remark for remark in [slide.check_pixels()] if remark is not None]
         annotation, offset = _place_annotation(annotation, slide, settings.annotation_origin)
         result.content = slide.digest_pixels()

@@ -56,7 +56,7 @@ def _explain(survey: Survey, classes: Mapping[str, Sequence[str]]) -> str:
     known = {label for labels in classes.values() for label in labels}
     labels = survey.facts.get("regions", {})
     if not labels:
-        return "its annotation has no region"
+        return "its annotation has no region" + " that can be used" * bool(survey.facts.get("oddities"))
     if not known & set(labels):
         return f"none of its regions is of a class, their labels are {', '.join(map(repr, labels))}"
     counts = [f"{sum(by_class.values()):,} {rule}" for rule, by_class in sorted(survey.left_out.items())]

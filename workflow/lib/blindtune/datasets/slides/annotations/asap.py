@@ -1,63 +1,78 @@
 """Reader of ASAP's XML, as in the Camelyon challenges.
 
-The label is the group of an annotation, else its name. Coordinates have an order, and in some countries a decimal
-comma.
+The label is the group of an annotation, else its name, unless ASAP gave that name. Groups can be in groups. Coordinates
+have an order, and in some countries a decimal comma.
 """
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blindtune.datasets.slides.annotations.base import (
     Annotation,
+    FoundRegions,
     Region,
     box_between,
     name_region,
     parse_label,
-    parse_number,
-    parse_vertices,
 )
 
 if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
+    from collections.abc import Mapping
+
+    from blindtune.datasets.slides.annotations.xml_document import XmlDocument
 
 _WITH_AREA = ("polygon", "spline", "rectangle")
 #: ASAP writes the word where an annotation has no group.
 _NO_GROUP = "none"
+#: The name that ASAP gives to an annotation that was not named.
+_AUTOMATIC = re.compile(r"annotation \d+", re.IGNORECASE)
+#: Depth of groups within each other.
+_MAX_DEPTH = 20
 
 
-def recognises(root: "Element") -> bool:
+def recognises(document: "XmlDocument") -> bool:
     """Return whether an XML document is ASAP's."""
-    return root.tag == "ASAP_Annotations"
+    return document.root.tag == "ASAP_Annotations"
 
 
-def read(root: "Element", path: Path) -> Annotation:
-    """Return the content of an ASAP file.
+def read(document: "XmlDocument", path: Path) -> Annotation:
+    """Return the content of an ASAP file; a region of which a coordinate or its order is not a number is named.
 
     Args:
-        root: the parsed document.
-        path: of the file, for messages.
-
-    Raises:
-        UserError: a coordinate or its order is not a number.
+        document: the parsed document.
+        path: of the file.
     """
-    regions, unused = [], []
-    for number, element in enumerate(root.iterfind("Annotations/Annotation"), 1):
-        group = element.get("PartOfGroup", "").strip()
-        label = parse_label("" if group.lower() == _NO_GROUP else group, element.get("Name"))
+    found = FoundRegions()
+    above = {
+        parse_label(group.get("Name")): _read_group(group.get("PartOfGroup"))
+        for group in document.root.iterfind("AnnotationGroups/Group")
+    }
+    for number, element in enumerate(document.root.iterfind("Annotations/Annotation"), 1):
+        group, name = _read_group(element.get("PartOfGroup")), parse_label(element.get("Name"))
+        label = group or ("" if _AUTOMATIC.fullmatch(name) else name)
         kind = element.get("Type", "Polygon").strip().lower()
         if kind not in _WITH_AREA:
-            unused.append(f"{name_region('annotation', number, label)} is a {kind[:40]}, which has no area")
+            found.unused.append(f"{name_region('annotation', number, label)} is a {kind[:40]}, which has no area")
             continue
-        where = f"{path}, annotation {number}"
-        found = [
-            (parse_number(one.get("Order", at), f"{where}, coordinate {at + 1}, Order"), one)
-            for at, one in enumerate(element.iterfind("Coordinates/Coordinate"))
-        ]
-        ordered = [one for _, one in sorted(found, key=lambda pair: pair[0])]
-        polygon = parse_vertices(
-            ((one.get("X", "").replace(",", "."), one.get("Y", "").replace(",", ".")) for one in ordered), where
-        )
-        if kind == "rectangle" and len(polygon) == 2:
-            polygon = box_between(polygon)
-        regions.append(Region(f"annotation {number}", label, polygon))
-    return Annotation(regions, unused=tuple(unused))
+        with found.naming("annotation", number, label):
+            polygon = document.read_outline(element, "Coordinates", "Coordinate", ordered=True)
+            if kind == "rectangle" and len(polygon) == 2:
+                polygon = box_between(polygon)
+            groups = _list_groups(group, above)
+            found.regions.append(Region(f"annotation {number}", label, polygon, groups=groups))
+    return Annotation(found.regions, unused=tuple(found.unused))
+
+
+def _read_group(name: str | None) -> str:
+    """Return the label of a group; empty if there is none."""
+    label = parse_label(name)
+    return "" if label == _NO_GROUP else label
+
+
+def _list_groups(group: str, above: "Mapping[str, str]") -> tuple[str, ...]:
+    """Return the groups above one, the nearest first."""
+    found: list[str] = []
+    while (group := above.get(group, "")) and group not in found and len(found) < _MAX_DEPTH:
+        found.append(group)
+    return tuple(found)

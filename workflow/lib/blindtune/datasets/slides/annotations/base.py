@@ -4,7 +4,8 @@ A vertex is (x, y) in pixels of the slide's full resolution, y pointing down.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,6 +35,7 @@ class Region:
         holes: outlines of what is cut out of it, as ``polygon``.
         layer: what separates it from other regions of the file; a negative region is cut out of those of its layer.
         negative: whether it is only cut out of others.
+        groups: labels of the groups that it is in, the nearest first; see `Annotation.resolve_labels`.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Region:
     holes: tuple[Polygon, ...] = ()
     layer: str = ""
     negative: bool = False
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Annotation:
         mpp: µm per pixel of the slide that was annotated; None if the file does not give it.
         size: width and height in pixels of that slide; None if the file does not give them.
         slide: name of that slide without its suffix; None if the file does not give it.
-        unused: a sentence about each shape that encloses no area, such as a point.
+        unused: a sentence about each shape that is not used: a point encloses no area, an outline has a bad number.
     """
 
     regions: list[Region]
@@ -71,6 +74,41 @@ class Annotation:
         ]
         return replace(self, regions=moved)
 
+    def resolve_labels(self, known: Collection[str]) -> "Annotation":
+        """Return the same annotation with the label of each region replaced by a known one, if its groups have one.
+
+        Args:
+            known: labels of the classes. Of a region's label and those of its groups, the nearest known one counts.
+        """
+        found = [
+            replace(one, label=next((label for label in (one.label, *one.groups) if label in known), one.label))
+            if one.groups
+            else one
+            for one in self.regions
+        ]
+        return replace(self, regions=found)
+
+
+class FoundRegions:
+    """What a reader has found so far.
+
+    Attributes:
+        regions: in the order of the file.
+        unused: a sentence about each shape that is not used.
+    """
+
+    def __init__(self) -> None:
+        self.regions: list[Region] = []
+        self.unused: list[str] = []
+
+    @contextmanager
+    def naming(self, kind: str, number: object, label: str) -> Iterator[None]:
+        """Name a region as one that cannot be used, if a `UserError` is raised in a ``with`` block; go on after it."""
+        try:
+            yield
+        except UserError as error:
+            self.unused.append(f"{name_region(kind, number, label)} cannot be used: {str(error).rstrip('.')}")
+
 
 def name_region(kind: str, number: object, label: str) -> str:
     """Return how messages name a region, such as "region 3 (dcis)"."""
@@ -83,6 +121,21 @@ def parse_label(*names: object) -> str:
     return next((text for text in texts if text), "")
 
 
+def to_number(text: object) -> float:
+    """Return a number that has a decimal point or a decimal comma; not a number (nan) if it is none or infinite."""
+    if isinstance(text, str):
+        # Python reads 1_0 as 10.
+        if "_" in text:
+            return math.nan
+        if text.count(",") == 1 and "." not in text:
+            text = text.replace(",", ".")
+    try:
+        value = math.nan if isinstance(text, bool) else float(text)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+    return value if math.isfinite(value) else math.nan
+
+
 def parse_number(text: object, where: str) -> float:
     """Return a finite number, written with a decimal point or a decimal comma.
 
@@ -93,13 +146,8 @@ def parse_number(text: object, where: str) -> float:
     Raises:
         UserError: it is not a number, or is infinite.
     """
-    if isinstance(text, str) and text.count(",") == 1 and "." not in text:
-        text = text.replace(",", ".")
-    try:
-        value = math.nan if isinstance(text, bool) else float(text)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        value = math.nan
-    if not math.isfinite(value):
+    value = to_number(text)
+    if math.isnan(value):
         raise UserError(f"{where}: {show_value(text)} is not a number.")
     return value
 
@@ -117,12 +165,12 @@ def parse_size(width: str, height: str, where: str) -> tuple[int, int] | None:
     return int(parse_number(width, f"{where}, width")), int(parse_number(height, f"{where}, height"))
 
 
-def parse_vertices(vertices: Iterable[Sequence[Any]], where: str) -> Polygon:
+def parse_vertices(vertices: Iterable[Any], what: str = "vertex") -> Polygon:
     """Return the vertices of an outline.
 
     Args:
         vertices: x and y of each, as texts or numbers; what follows y is ignored.
-        where: place of the outline, for the message.
+        what: name of a vertex, for the message.
 
     Returns:
         (n_vertices, 2) float64.
@@ -132,21 +180,35 @@ def parse_vertices(vertices: Iterable[Sequence[Any]], where: str) -> Polygon:
     """
     found = list(vertices)
     try:
-        polygon = np.array([(float(one[0]), float(one[1])) for one in found], np.float64).reshape(-1, 2)
-        # JSON has true and false, which are 1 and 0 to Python.
-        wrong = any(isinstance(axis, bool) for one in found for axis in one[:2])
-    except (TypeError, ValueError, OverflowError, IndexError, KeyError):
+        # JSON has true and false, which are 1 and 0 to Python; a text has letters, which are no coordinates.
+        wrong = any(
+            not isinstance(one, (list, tuple)) or isinstance(one[0], (bool, str)) or isinstance(one[1], (bool, str))
+            for one in found
+        )
+        if not wrong:
+            polygon = np.array([(float(one[0]), float(one[1])) for one in found], np.float64).reshape(-1, 2)
+            wrong = not np.isfinite(polygon).all()
+    except (TypeError, ValueError, OverflowError, IndexError):
         wrong = True
-    if wrong or not np.isfinite(polygon).all():
-        polygon = np.array([_parse_vertex(one, f"{where}, vertex {at}") for at, one in enumerate(found, 1)])
+    if wrong:
+        polygon = np.array([_parse_vertex(one, f"{what} {at}") for at, one in enumerate(found, 1)], np.float64)
+    return check_distance(polygon, what)
+
+
+def check_distance(polygon: Polygon, what: str = "vertex") -> Polygon:
+    """Return an outline.
+
+    Raises:
+        UserError: a vertex is too far away.
+    """
     if len(polygon) and np.abs(polygon).max() > MAX_COORDINATE:
         at = int(np.argmax(np.abs(polygon).max(axis=1)))
-        raise UserError(f"{where}, vertex {at + 1}: is {polygon[at].tolist()}, farther away than {MAX_COORDINATE:g}.")
+        raise UserError(f"{what} {at + 1} is {polygon[at].tolist()}, farther away than {MAX_COORDINATE:g}.")
     return polygon
 
 
 def _parse_vertex(vertex: Any, where: str) -> tuple[float, float]:
-    if not isinstance(vertex, Sequence) or isinstance(vertex, str) or len(vertex) < 2:
+    if not isinstance(vertex, (list, tuple)) or len(vertex) < 2:
         raise UserError(f"{where}: {show_value(vertex)} is not an x and a y.")
     return parse_number(vertex[0], f"{where}, X"), parse_number(vertex[1], f"{where}, Y")
 

@@ -12,7 +12,9 @@ import numpy as np
 
 from blindtune.core.errors import UserError
 from blindtune.datasets.slides.annotations.base import (
+    MAX_COORDINATE,
     Annotation,
+    FoundRegions,
     Polygon,
     Region,
     ellipse_around,
@@ -30,17 +32,16 @@ def recognises(content: Any) -> bool:
 
 
 def read(content: Any, path: Path) -> Annotation:
-    """Return the content of one or several annotations.
+    """Return the content of one or several annotations; an element that is not valid is named.
 
     Args:
         content: the parsed JSON.
         path: of the file, for messages.
 
     Raises:
-        UserError: an element is not valid, or a coordinate is not a number.
+        UserError: a document is no annotation.
     """
-    regions: list[Region] = []
-    unused: list[str] = []
+    found = FoundRegions()
     number = 0
     for document in _documents(content):
         elements = _elements(document)
@@ -49,21 +50,31 @@ def read(content: Any, path: Path) -> Annotation:
         name = document.get("annotation", document).get("name")
         for element in elements:
             number += 1
-            where = f"{path}, element {number}"
             if not isinstance(element, dict) or not isinstance(element.get("type"), str):
-                raise UserError(f"{where}: has no type.")
-            label = _label(element, name)
-            found = _outline(element, where)
-            if found is None:
-                what = "an open line" if element["type"] == "polyline" else f"a {element['type'][:40]}"
-                unused.append(f"{name_region('element', number, label)} is {what}, which has no area")
+                found.unused.append(f"element {number} cannot be used: has no type")
                 continue
-            holes = element.get("holes") or []
-            if not isinstance(holes, list):
-                raise UserError(f"{where}: holes is not a list.")
-            cut = tuple(parse_vertices(_points(hole, where), f"{where}, hole {at}") for at, hole in enumerate(holes, 1))
-            regions.append(Region(f"element {number}", label, found, cut))
-    return Annotation(regions, unused=tuple(unused))
+            label = _label(element, name)
+            with found.naming("element", number, label):
+                _read_element(element, number, label, found)
+    return Annotation(found.regions, unused=tuple(found.unused))
+
+
+def _read_element(element: dict[str, Any], number: int, label: str, found: FoundRegions) -> None:
+    """Add the region of an element, or that it has no area.
+
+    Raises:
+        UserError: it is not valid.
+    """
+    outline = _outline(element)
+    if outline is None:
+        what = "an open line" if element["type"] == "polyline" else f"a {element['type'][:40]}"
+        found.unused.append(f"{name_region('element', number, label)} is {what}, which has no area")
+        return
+    holes = element.get("holes") or []
+    if not isinstance(holes, list):
+        raise UserError("its holes are not a list.")
+    cut = tuple(parse_vertices(_points(hole), f"hole {at}, vertex") for at, hole in enumerate(holes, 1))
+    found.regions.append(Region(f"element {number}", label, outline, cut))
 
 
 def _documents(content: Any) -> Iterator[dict[str, Any]]:
@@ -73,8 +84,13 @@ def _documents(content: Any) -> Iterator[dict[str, Any]]:
 
 
 def _elements(document: dict[str, Any]) -> list[Any] | None:
+    """Return the elements of an annotation, of which it may have none; None if it is no annotation."""
     inner = document.get("annotation", document)
-    elements = inner.get("elements") if isinstance(inner, dict) else None
+    if not isinstance(inner, dict):
+        return None
+    elements = inner.get("elements")
+    if elements is None and "annotation" in document:
+        return []
     return elements if isinstance(elements, list) else None
 
 
@@ -83,37 +99,38 @@ def _label(element: dict[str, Any], name: object) -> str:
     return parse_label(label.get("value") if isinstance(label, dict) else label, element.get("group"), name)
 
 
-def _outline(element: dict[str, Any], where: str) -> Polygon | None:
+def _outline(element: dict[str, Any]) -> Polygon | None:
     """Return the outline of an element; None if it encloses no area."""
     kind = element["type"]
     if kind == "polyline":
-        closed = element.get("closed") is True
-        return parse_vertices(_points(element.get("points"), where), where) if closed else None
+        return parse_vertices(_points(element.get("points"))) if element.get("closed") is True else None
     if kind == "circle":
-        radius = _number(element, "radius", where)
-        return ellipse_around(_center(element, where), np.array([radius, radius]))
+        radius = _number(element, "radius")
+        return ellipse_around(_center(element), np.array([radius, radius]))
     if kind not in ("rectangle", "ellipse"):
         return None
-    center = _center(element, where)
-    half = np.array([_number(element, "width", where), _number(element, "height", where)]) / 2
+    center = _center(element)
+    half = np.array([_number(element, "width"), _number(element, "height")]) / 2
     corners = center + np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * half
     polygon = corners if kind == "rectangle" else ellipse_around(center, half)
-    return rotate(polygon, center, _number(element, "rotation", where, 0))
+    # large_image takes null for no rotation.
+    turned = element.get("rotation") is not None
+    return rotate(polygon, center, _number(element, "rotation") if turned else 0.0)
 
 
-def _center(element: dict[str, Any], where: str) -> Polygon:
-    center: Polygon = parse_vertices([element.get("center")], f"{where}, center")[0]  # type: ignore[list-item]
+def _center(element: dict[str, Any]) -> Polygon:
+    center: Polygon = parse_vertices([element.get("center")], "center")[0]
     return center
 
 
-def _number(element: dict[str, Any], key: str, where: str, default: float | None = None) -> float:
-    value = parse_number(element.get(key, default), f"{where}, {key}")
-    if abs(value) > 1e9:
-        raise UserError(f"{where}, {key}: {value:g} is too large.")
+def _number(element: dict[str, Any], key: str) -> float:
+    value = parse_number(element.get(key), key)
+    if abs(value) > MAX_COORDINATE:
+        raise UserError(f"{key}: {value:g} is too large.")
     return value
 
 
-def _points(value: Any, where: str) -> list[Any]:
+def _points(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise UserError(f"{where}: has no list of points.")
+        raise UserError("it has no list of points.")
     return value

@@ -9,53 +9,49 @@ from typing import TYPE_CHECKING
 
 from blindtune.datasets.slides.annotations.base import (
     Annotation,
+    FoundRegions,
     Region,
     box_between,
     ellipse_between,
     name_region,
     parse_label,
-    parse_vertices,
 )
 
 if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
+    from blindtune.datasets.slides.annotations.xml_document import XmlDocument
 
 _WITH_AREA = ("polygon", "rectangle", "ellipse")
 
 
-def recognises(root: "Element") -> bool:
+def recognises(document: "XmlDocument") -> bool:
     """Return whether an XML document is HALO's: its vertices are called V."""
-    return root.tag == "Annotations" and root.find("Annotation/Regions/Region/Vertices/V") is not None
+    parents = document.root.iterfind("Annotation/Regions/Region/Vertices")
+    return document.root.tag == "Annotations" and any((parent, "V") in document.vertices for parent in parents)
 
 
-def read(root: "Element", path: Path) -> Annotation:
-    """Return the content of a HALO file.
+def read(document: "XmlDocument", path: Path) -> Annotation:
+    """Return the content of a HALO file; a region of which a vertex is not a number is named.
 
     Args:
-        root: the parsed document.
-        path: of the file, for messages.
-
-    Raises:
-        UserError: a vertex is not a number.
+        document: the parsed document.
+        path: of the file.
     """
-    regions, unused = [], []
+    found = FoundRegions()
     number = 0
-    for layer, annotation in enumerate(root.iterfind("Annotation"), 1):
+    for layer, annotation in enumerate(document.root.iterfind("Annotation"), 1):
         label = parse_label(annotation.get("Name"))
         for element in annotation.iterfind("Regions/Region"):
             number += 1
             kind = element.get("Type", "Polygon").strip().lower()
             if kind not in _WITH_AREA:
-                unused.append(f"{name_region('region', number, label)} is a {kind[:40]}, which has no area")
+                found.unused.append(f"{name_region('region', number, label)} is a {kind[:40]}, which has no area")
                 continue
-            polygon = parse_vertices(
-                ((vertex.get("X", ""), vertex.get("Y", "")) for vertex in element.iterfind("Vertices/V")),
-                f"{path}, region {number}",
-            )
-            if kind == "ellipse":
-                polygon = ellipse_between(polygon)
-            elif kind == "rectangle" and len(polygon) == 2:
-                polygon = box_between(polygon)
-            negative = element.get("NegativeROA", "0").strip().lower() in ("1", "true")
-            regions.append(Region(f"region {number}", label, polygon, layer=str(layer), negative=negative))
-    return Annotation(regions, unused=tuple(unused))
+            with found.naming("region", number, label):
+                polygon = document.read_outline(element, "Vertices", "V")
+                if kind == "ellipse":
+                    polygon = ellipse_between(polygon)
+                elif kind == "rectangle" and len(polygon) == 2:
+                    polygon = box_between(polygon)
+                negative = element.get("NegativeROA", "0").strip().lower() in ("1", "true")
+                found.regions.append(Region(f"region {number}", label, polygon, layer=str(layer), negative=negative))
+    return Annotation(found.regions, unused=tuple(found.unused))

@@ -5,11 +5,14 @@ box around it, an arrow or a ruler. A negative region is cut out of the regions 
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from blindtune.core.errors import UserError
 from blindtune.datasets.slides.annotations.base import (
     Annotation,
+    FoundRegions,
     Polygon,
     Region,
     box_between,
@@ -17,60 +20,77 @@ from blindtune.datasets.slides.annotations.base import (
     name_region,
     parse_label,
     parse_mpp,
-    parse_size,
-    parse_vertices,
+    parse_number,
 )
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
+    from blindtune.datasets.slides.annotations.xml_document import XmlDocument
+
 #: Types of regions; those that enclose nothing have names only.
-_RECTANGLE, _ELLIPSE = "1", "2"
+_FREEHAND, _RECTANGLE, _ELLIPSE = "0", "1", "2"
 _WITHOUT_AREA = {"3": "an arrow", "4": "a ruler", "5": "a point"}
 _NEGATIVE = ("1", "true")
+#: Fewest pixels of a slide's side; a layer can have other attributes of these names, such as the width of a pen.
+_MIN_SIDE = 256
 
 
-def recognises(root: "Element") -> bool:
+def recognises(document: "XmlDocument") -> bool:
     """Return whether an XML document is ImageScope's."""
-    return root.tag == "Annotations"
+    return document.root.tag == "Annotations"
 
 
-def read(root: "Element", path: Path) -> Annotation:
-    """Return the content of an ImageScope file.
+def read(document: "XmlDocument", path: Path) -> Annotation:
+    """Return the content of an ImageScope file; a region of which a vertex is not a number is named.
 
     Args:
-        root: the parsed document.
+        document: the parsed document.
         path: of the file, for messages.
 
     Raises:
-        UserError: a vertex, the scale or the size is not a number.
+        UserError: the scale is not a number.
     """
+    root, found = document.root, FoundRegions()
     attributes = {
         str(attribute.get("Name", "")).lower(): str(attribute.get("Value", ""))
         for attribute in root.iterfind("Annotation/Attributes/Attribute")
     }
-    regions, unused = [], []
     for number, (layer, name, element) in enumerate(_regions(root), 1):
         label = parse_label(element.get("Text"), name)
-        kind = element.get("Type", "0").strip()
+        kind = element.get("Type", _FREEHAND).strip()
         region_id = element.get("Id", number)
         if kind in _WITHOUT_AREA:
-            unused.append(f"{name_region('region', region_id, label)} is {_WITHOUT_AREA[kind]}, which has no area")
+            found.unused.append(
+                f"{name_region('region', region_id, label)} is {_WITHOUT_AREA[kind]}, which has no area"
+            )
             continue
-        corners = parse_vertices(
-            ((vertex.get("X", ""), vertex.get("Y", "")) for vertex in element.iterfind("Vertices/Vertex")),
-            f"{path}, region {region_id}",
-        )
-        negative = element.get("NegativeROA", "0").strip().lower() in _NEGATIVE
-        regions.append(
-            Region(f"region {region_id}", label, _outline(kind, corners), layer=str(layer), negative=negative)
-        )
+        if kind not in (_FREEHAND, _RECTANGLE, _ELLIPSE):
+            found.unused.append(
+                f"{name_region('region', region_id, label)} is of the unknown type {kind[:40]}; its vertices are taken "
+                "for an outline"
+            )
+        with found.naming("region", region_id, label):
+            corners = document.read_outline(element, "Vertices", "Vertex")
+            negative = element.get("NegativeROA", "0").strip().lower() in _NEGATIVE
+            found.regions.append(
+                Region(f"region {region_id}", label, _outline(kind, corners), layer=str(layer), negative=negative)
+            )
     return Annotation(
-        regions=regions,
+        regions=found.regions,
         mpp=parse_mpp(root.get("MicronsPerPixel"), f"{path}, MicronsPerPixel"),
-        size=parse_size(attributes.get("width", ""), attributes.get("height", ""), str(path)),
-        unused=tuple(unused),
+        size=_find_size(attributes),
+        unused=tuple(found.unused),
     )
+
+
+def _find_size(attributes: dict[str, str]) -> tuple[int, int] | None:
+    """Return width and height of the slide; None if the attributes are not those of a slide."""
+    with suppress(UserError):
+        width, height = (parse_number(attributes.get(name, ""), name) for name in ("width", "height"))
+        if width.is_integer() and height.is_integer() and min(width, height) >= _MIN_SIDE:
+            return int(width), int(height)
+    return None
 
 
 def _regions(root: "Element") -> Iterator[tuple[int, str, "Element"]]:

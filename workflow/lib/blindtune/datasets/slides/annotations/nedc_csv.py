@@ -8,7 +8,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from blindtune.datasets.slides.annotations.base import (
     MAX_COORDINATE,
     Annotation,
     Region,
+    name_region,
     parse_mpp,
     parse_number,
     parse_size,
@@ -36,12 +37,14 @@ def read(text: str, path: Path) -> Annotation:
         path: of the file, for messages.
 
     Raises:
-        UserError: a row is wrong; the message gives its number.
+        UserError: a row is wrong; the message gives its number. A coordinate that is not a number makes only its region
+            bad.
     """
     lines = text.splitlines()
     header = _read_header(lines)
     vertices: dict[tuple[str, str], dict[float, tuple[float, float]]] = {}
     labels: dict[tuple[str, str], str] = {}
+    wrong: dict[tuple[str, str], str] = {}
     for number, row in _rows(lines, path):
         where = f"{path}, row {number}"
         index, label = row["index"], row["label"].lower()
@@ -50,10 +53,17 @@ def read(text: str, path: Path) -> Annotation:
             raise UserError(
                 f"{where}: region {index[:40]} is {show_value(label)} here and {show_value(labels[key])} above."
             )
-        order, x, y = (parse_number(row[name], f"{where}, {name}") for name in ("coord_index", "column", "row"))
-        if max(abs(x), abs(y)) > MAX_COORDINATE:
-            raise UserError(f"{where}: is farther away than {MAX_COORDINATE:g} pixels.")
-        if order in vertices.setdefault(key, {}):
+        vertices.setdefault(key, {})
+        try:
+            order, x, y = (
+                parse_number(row[name], f"row {number}, {name}") for name in ("coord_index", "column", "row")
+            )
+            if max(abs(x), abs(y)) > MAX_COORDINATE:
+                raise UserError(f"row {number} is farther away than {MAX_COORDINATE:g} pixels.")
+        except UserError as error:
+            wrong.setdefault(key, str(error).rstrip("."))
+            continue
+        if order in vertices[key]:
             raise UserError(
                 f"{where}: vertex {order:g} of region {index[:40]} is there twice. Two regions need different values "
                 "of index or region_id."
@@ -61,19 +71,25 @@ def read(text: str, path: Path) -> Annotation:
         vertices[key][order] = x, y
     width, height = (header.get(name, "").removesuffix("pixels").strip() for name in ("width", "height"))
     counts = Counter(index for index, _ in vertices)
+    names = {key: key[0] + (f"/{key[1]}" if counts[key[0]] > 1 else "") for key in vertices}
     return Annotation(
         regions=[
-            Region(
-                f"region {index}" + (f"/{region_id}" if counts[index] > 1 else ""),
-                labels[index, region_id],
-                np.array([found[order] for order in sorted(found)], np.float64),
-            )
-            for (index, region_id), found in vertices.items()
+            Region(f"region {names[key]}", labels[key], np.array([found[order] for order in sorted(found)], np.float64))
+            for key, found in vertices.items()
+            if key not in wrong
         ],
         mpp=parse_mpp(header.get("MicronsPerPixel"), f"{path}, MicronsPerPixel"),
         size=parse_size(width, height, str(path)),
-        slide=header.get("bname"),
+        slide=_strip_folder(header.get("bname")),
+        unused=tuple(
+            f"{name_region('region', names[key], labels[key])} cannot be used: {why}" for key, why in wrong.items()
+        ),
     )
+
+
+def _strip_folder(name: str | None) -> str | None:
+    """Return the name of a file without its folder, which may be one of Windows."""
+    return None if name is None else PurePosixPath(name.replace("\\", "/")).name or name
 
 
 def _read_header(lines: list[str]) -> dict[str, str]:

@@ -1,60 +1,96 @@
 """Reader of the GeoJSON that QuPath exports.
 
 The label is the name of an object's classification, else that of the object. A polygon has holes after its outline.
+Only annotations are regions: cells, detections and tiles, which a program found, are counted.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from blindtune.core.errors import UserError
-from blindtune.datasets.slides.annotations.base import Annotation, Region, name_region, parse_label, parse_vertices
+from blindtune.datasets.slides.annotations.base import (
+    Annotation,
+    FoundRegions,
+    Region,
+    name_region,
+    parse_label,
+    parse_vertices,
+)
 
 #: Depth of collections of geometries within each other.
 _MAX_DEPTH = 10
+_ANNOTATION = "annotation"
+#: Types of objects by the ids that QuPath wrote up to 0.2.
+_OLD_IDS = {
+    "PathDetectionObject": "detection", "PathCellObject": "cell", "PathTileObject": "tile",
+    "TMACoreObject": "tma_core", "PathRootObject": "root",
+}  # fmt: skip
 
 
 def recognises(content: Any) -> bool:
-    """Return whether a JSON value is GeoJSON: a collection of features, a feature, or a list of features."""
+    """Return whether a JSON value is GeoJSON: a collection of features, a feature, or a list of features or of none."""
     if isinstance(content, dict):
         return content.get("type") == "Feature" or isinstance(content.get("features"), list)
-    return isinstance(content, list) and any(_is_feature(one) for one in content)
+    return isinstance(content, list) and (not content or any(_is_feature(one) for one in content))
 
 
 def read(content: Any, path: Path) -> Annotation:
-    """Return the content of a GeoJSON file.
+    """Return the content of a GeoJSON file; a feature that is not valid is named.
 
     Args:
         content: the parsed JSON.
-        path: of the file, for messages.
-
-    Raises:
-        UserError: a feature has no valid geometry, or a coordinate is not a number.
+        path: of the file.
     """
     if isinstance(content, dict):
         content = content["features"] if isinstance(content.get("features"), list) else [content]
-    regions: list[Region] = []
-    unused: list[str] = []
+    found = FoundRegions()
+    others: Counter[str] = Counter()
     for number, feature in enumerate(content, 1):
-        where = f"{path}, feature {number}"
         if not _is_feature(feature):
-            raise UserError(f"{where}: is not a GeoJSON feature.")
+            found.unused.append(f"feature {number} cannot be used: is not a GeoJSON feature")
+            continue
+        kind = _object_type(feature)
+        if kind != _ANNOTATION:
+            others[kind] += 1
+            continue
         label = _label(feature.get("properties"))
-        rings: list[Any] = []
-        for kind, coordinates in _geometries(feature.get("geometry"), where):
-            if kind == "Polygon":
-                rings.append(coordinates)
-            elif kind == "MultiPolygon":
-                rings += _list(coordinates, where)
-            else:
-                unused.append(f"{name_region('feature', number, label)} is a {kind[:40]}, which has no area")
-        for part, ring in enumerate(rings, 1):
-            name = f"feature {number}" + (f", part {part}" if len(rings) > 1 else "")
-            outline, *holes = [
-                parse_vertices(_list(one, where), f"{path}, {name}") for one in _list(ring, where) or [[]]
-            ]
-            regions.append(Region(name, label, outline, tuple(holes)))
-    return Annotation(regions, unused=tuple(unused))
+        with found.naming("feature", number, label):
+            _read_feature(feature, number, label, found)
+    counted = (
+        f"{count:,} object{'s' * (count > 1)} of the type {kind[:40]} cannot be used: only annotations are regions"
+        for kind, count in sorted(others.items())
+    )
+    return Annotation(found.regions, unused=(*found.unused, *counted))
+
+
+def _read_feature(feature: dict[str, Any], number: int, label: str, found: FoundRegions) -> None:
+    """Add the polygons of a feature, each of them one region, and what of it has no area.
+
+    Raises:
+        UserError: it has no valid geometry.
+    """
+    rings: list[Any] = []
+    for kind, coordinates in _geometries(feature.get("geometry")):
+        if kind == "Polygon":
+            rings.append(coordinates)
+        elif kind == "MultiPolygon":
+            rings += _list(coordinates)
+        else:
+            found.unused.append(f"{name_region('feature', number, label)} is a {kind[:40]}, which has no area")
+    for part, ring in enumerate(rings, 1):
+        name = f"{number}" + (f", part {part}" if len(rings) > 1 else "")
+        with found.naming("feature", name, label):
+            outline, *holes = [parse_vertices(_list(one)) for one in _list(ring) or [[]]]
+            found.regions.append(Region(f"feature {name}", label, outline, tuple(holes)))
+
+
+def _object_type(feature: dict[str, Any]) -> str:
+    """Return the type of an object in lower case; an object of which the file gives none is an annotation."""
+    properties = feature.get("properties")
+    kind = properties.get("objectType") if isinstance(properties, dict) else None
+    return parse_label(kind, _OLD_IDS.get(str(feature.get("id")))) or _ANNOTATION
 
 
 def _is_feature(value: Any) -> bool:
@@ -72,21 +108,21 @@ def _label(properties: Any) -> str:
     return parse_label(found, properties.get("name"))
 
 
-def _geometries(geometry: Any, where: str, depth: int = 0) -> Iterator[tuple[str, Any]]:
+def _geometries(geometry: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
     """Yield the type and the coordinates of each simple geometry of a collection; nothing for null."""
     if geometry is None:
         yield "feature without a geometry", None
         return
     if not isinstance(geometry, dict) or not isinstance(geometry.get("type"), str) or depth > _MAX_DEPTH:
-        raise UserError(f"{where}: has no valid geometry.")
+        raise UserError("it has no valid geometry.")
     if geometry["type"] != "GeometryCollection":
         yield geometry["type"], geometry.get("coordinates")
         return
-    for one in _list(geometry.get("geometries"), where):
-        yield from _geometries(one, where, depth + 1)
+    for one in _list(geometry.get("geometries")):
+        yield from _geometries(one, depth + 1)
 
 
-def _list(value: Any, where: str) -> list[Any]:
+def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise UserError(f"{where}: its coordinates are not lists of vertices.")
+        raise UserError("its coordinates are not lists of vertices.")
     return value

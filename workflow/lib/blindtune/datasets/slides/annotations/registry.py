@@ -7,16 +7,14 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_regular_file
 from blindtune.core.validation import show_value
 from blindtune.datasets.slides.annotations import asap, dsa, halo, imagescope, nedc_csv, qupath
 from blindtune.datasets.slides.annotations.base import Annotation
-
-if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
+from blindtune.datasets.slides.annotations.xml_document import DocumentBuilder, XmlDocument
 
 #: Bytes of the largest annotation that is read: a million outlines of a dozen vertices each.
 MAX_BYTES = 512 * 2**20
@@ -59,9 +57,10 @@ def read_annotation(path: Path) -> Annotation:
     content = read_regular_file(path, MAX_BYTES)
     suffix = path.suffix.lower()
     if suffix in (".xml", ".annotations"):
-        root = _parse_xml(content, path)
-        return _choose(XML, root, path, f"its root is {show_value(root.tag)}").read(root, path)
+        document = _parse_xml(content, path)
+        return _choose(XML, document, path, f"its root is {show_value(document.root.tag)}").read(document, path)
     text = _decode(content, path)
+    del content
     if suffix in (".json", ".geojson"):
         value = _parse_json(text, path)
         return _choose(JSON, value, path, "is JSON").read(value, path)
@@ -83,28 +82,27 @@ def _decode(content: bytes, path: Path) -> str:
         raise UserError(f"{path}: is not text in UTF-8 ({error.reason} at byte {error.start}).") from error
 
 
-def _parse_xml(content: bytes, path: Path) -> "Element":
+def _parse_xml(content: bytes, path: Path) -> XmlDocument:
     from xml.etree.ElementTree import ParseError
 
     from defusedxml import DefusedXmlException
-    from defusedxml.ElementTree import fromstring
+    from defusedxml.ElementTree import DefusedXMLParser
 
     try:
-        root: Element = fromstring(content, forbid_dtd=True)
+        parser = DefusedXMLParser(target=DocumentBuilder(), forbid_dtd=True)
+        parser.feed(content)
+        document: XmlDocument = parser.close()
     except DefusedXmlException as error:
         raise UserError(f"{path}: holds a document type or entities, which are refused.") from error
     # An encoding that Python does not know is a LookupError, one that the parser does not take a ValueError.
     except (ParseError, LookupError, ValueError) as error:
         raise UserError(f"{path}: is not valid XML ({str(error)[:200]}).") from error
-    return root
+    return document
 
 
 def _parse_json(text: str, path: Path) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        # QuPath writes NaN among measurements; a coordinate that is no number makes its region bad.
+        return json.loads(text, parse_constant=float)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: is not valid JSON ({str(error)[:200]}).") from error
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a number")

@@ -1,0 +1,136 @@
+"""XML of annotations, parsed so that its vertices take a few bytes each.
+
+A tree of elements takes 600 bytes for each vertex. Here elements that are vertices become numbers while the file is
+parsed, and the others a tree without texts, which no dialect uses.
+"""
+
+import math
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blindtune.core.errors import UserError
+from blindtune.core.validation import show_value
+from blindtune.datasets.slides.annotations.base import Polygon, check_distance, to_number
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+#: Elements that are vertices, of ImageScope, HALO and ASAP.
+_VERTICES = frozenset(["Vertex", "V", "Coordinate"])
+
+
+class VertexList:
+    """The vertices of one name in one element."""
+
+    def __init__(self) -> None:
+        self._numbers = array("d")
+        #: By attribute: the number, from 0, of the first vertex of which it is not a number, and its text.
+        self._wrong: dict[str, tuple[int, str]] = {}
+
+    def __len__(self) -> int:
+        """Return the number of vertices."""
+        return len(self._numbers) // 3
+
+    def add(self, attributes: Mapping[str, str]) -> None:
+        """Add a vertex, by its attributes X, Y and Order; without an order it has its place among the others."""
+        at = len(self)
+        for name, text in (
+            ("X", attributes.get("X", "")),
+            ("Y", attributes.get("Y", "")),
+            ("Order", attributes.get("Order", at)),
+        ):
+            number = to_number(text)
+            if math.isnan(number):
+                self._wrong.setdefault(name, (at, str(text)))
+            self._numbers.append(number)
+
+    def read(self, names: tuple[str, ...], first: int) -> NDArray[np.float64]:
+        """Return X, Y and Order of every vertex, (n_vertices, 3).
+
+        Args:
+            names: attributes that must be numbers.
+            first: number of the first vertex in messages.
+
+        Raises:
+            UserError: one is not a number.
+        """
+        for name in names:
+            if name in self._wrong:
+                at, text = self._wrong[name]
+                raise UserError(f"vertex {first + at}, {name}: {show_value(text)} is not a number.")
+        return np.array(self._numbers, np.float64).reshape(-1, 3)
+
+
+@dataclass(frozen=True)
+class XmlDocument:
+    """A parsed document.
+
+    Attributes:
+        root: the tree of its elements, without vertices.
+        vertices: the vertices by the element that they are in and by their own name.
+    """
+
+    root: "Element"
+    vertices: "dict[tuple[Element, str], VertexList]" = field(default_factory=dict)
+
+    def read_outline(self, region: "Element", parent: str, name: str, *, ordered: bool = False) -> Polygon:
+        """Return the vertices of a region, (n_vertices, 2) float64.
+
+        Args:
+            region: the element of the region.
+            parent: name of the element within it that has the vertices.
+            name: name of a vertex.
+            ordered: whether their attribute Order gives their order.
+
+        Raises:
+            UserError: a number is none or too large; the message gives the number of its vertex, from 1.
+        """
+        found, first = [np.zeros((0, 3))], 1
+        for element in region.iterfind(parent):
+            some = self.vertices.get((element, name))
+            if some is not None:
+                found.append(some.read(("Order", "X", "Y") if ordered else ("X", "Y"), first))
+                first += len(some)
+        table = np.concatenate(found)
+        if ordered:
+            table = table[np.argsort(table[:, 2], kind="stable")]
+        return check_distance(np.ascontiguousarray(table[:, :2]))
+
+
+class DocumentBuilder:
+    """What the parser tells about elements as they begin and end."""
+
+    def __init__(self) -> None:
+        from xml.etree.ElementTree import Element
+
+        self._create = Element
+        self._document: XmlDocument | None = None
+        #: The elements that are open; for a vertex again the one that it is in.
+        self._open: list[Element] = []
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """Begin an element."""
+        if self._document is not None and tag in _VERTICES:
+            parent = self._open[-1]
+            self._document.vertices.setdefault((parent, tag), VertexList()).add(attributes)
+            self._open.append(parent)
+            return
+        element = self._create(tag, attributes)
+        if self._document is None:
+            self._document = XmlDocument(element)
+        else:
+            self._open[-1].append(element)
+        self._open.append(element)
+
+    def end(self, tag: str) -> None:
+        """End an element."""
+        self._open.pop()
+
+    def close(self) -> XmlDocument | None:
+        """Return the document."""
+        return self._document
