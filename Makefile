@@ -36,7 +36,7 @@ test-fast: $(READY)
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests/unit tests/checks
 
 test-engines:
-	@$(MAKE) --no-print-directory environment EXTRAS=smac,vizier,ray-tune,nni
+	@$(MAKE) --no-print-directory environment EXTRAS=smac,vizier,ray-tune,nni,nevergrad
 	$(BIN)/pytest -n 2 --dist loadfile -m engine tests/unit tests/integration
 
 # The types take as long as all else, so they are checked at the same time.

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from blindtune.config.schema import Config
 from blindtune.config.systems import NETWORK_KEYS
 from blindtune.config.training import OPTIONAL_SETTINGS
+from blindtune.tuners.nevergrad.config import NevergradConfig
 from blindtune.tuners.nni.config import NniConfig
 from blindtune.tuners.ray_tune.config import RayTuneConfig
 from blindtune.tuners.smac.config import SmacConfig
@@ -19,7 +20,7 @@ from blindtune.views.config import ExtractedView
 from support.config_models import collect_models
 
 #: Configs of tuners of optional engines.
-ENGINE_CONFIGS: tuple[type[BaseModel], ...] = (NniConfig, RayTuneConfig, SmacConfig, VizierConfig)
+ENGINE_CONFIGS: tuple[type[BaseModel], ...] = (NevergradConfig, NniConfig, RayTuneConfig, SmacConfig, VizierConfig)
 
 #: Without these, other settings of training do nothing and are refused.
 OPTIONAL: dict[str, Any] = {"early_stopping": 3, "schedule": "step"}

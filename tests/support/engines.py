@@ -21,6 +21,7 @@ ENGINE_ALGORITHMS = {
     "smac": ["random", "forest", "hyperband", "multi-fidelity"],
     "ray-tune": ["random", "grid", "hyperopt"],
     "nni": ["random", "grid", "tpe", "anneal", "evolution", "hyperband"],
+    "nevergrad": ["random", "cma", "ngopt", "one-plus-one", "pso", "de", "two-points-de"],
 }
 
 #: Copies, conditions, a choice of two, and both scales.

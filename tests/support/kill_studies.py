@@ -101,6 +101,12 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
         "random, fused": _fused("random"),
         "hyperband, fused": _fused("hyperband", 44),
     },
+    "nevergrad": {
+        "random": _study("random"),
+        **{name: _study(name, {"trials": 16}) for name in ("ngopt", "one-plus-one")},
+        **{name: _study(name, {"trials": 16}, population_size=4) for name in ("cma", "pso", "de", "two-points-de")},
+        "random, fused": _fused("random"),
+    },
     "scikit-learn": {
         **{name: _study(name) for name in ("parameter-sampler", "parameter-grid", "randomized-search", "grid-search")},
         "randomized-search, folds": _study("randomized-search", folds=3),

@@ -18,7 +18,7 @@ def test_study_of_the_engines_is_planned(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(engines, "find_fault", lambda library: None)
     content = yaml.safe_load(STUDY.read_text(encoding="utf-8"))
     jobs = [job for job in plan(tmp_path, {"seeds": [42]}, overlays=[STUDY]) if job.rule == "study"]
-    assert len(jobs) == sum(len(one["systems"]) for one in content["compare"]) == 92
+    assert len(jobs) == sum(len(one["systems"]) for one in content["compare"]) == 106
     tuners = [system["tuner"] for system in content["systems"].values() if "tuner" in system]
     found = {(tuner["library"], tuner["algorithm"]) for tuner in tuners}
     assert {(library, name) for library, names in ENGINE_ALGORITHMS.items() for name in names} <= found

@@ -57,6 +57,8 @@ ENGINE_MODULES = {
     "vizier": ["google-vizier"],
     "ray": ["ray"],
     "nni": ["nni"],
+    "nevergrad": ["nevergrad"],
+    "cma": ["cma"],
 }
 
 
@@ -224,7 +226,7 @@ def test_locks_agree():
 def test_default_environments_have_no_engine():
     """Neither the lock nor an environment without engines has anything that only engines need."""
     added = set(read_lock("requirements-engines.lock")) - set(read_lock())
-    assert {"smac", "configspace", "google-vizier", "ray", "nni"} <= added
+    assert {"smac", "configspace", "google-vizier", "ray", "nni", "nevergrad", "cma"} <= added
     for path in ENVIRONMENTS:
         assert path.stem.endswith("-engines") or not added & set(read_pins(path))
 
@@ -287,7 +289,7 @@ def test_system_environment_holds_all_imports(system, script, stage):
 def test_engine_environment_holds_all_imports(system):
     """The environment of a system with an optional engine holds everything that its study can import."""
     needed = collect_start_packages("study") | collect_packages(collect_system_modules(system, stages.STUDY, True))
-    assert {"smac", "configspace", "google-vizier", "ray", "nni"} <= needed
+    assert {"smac", "configspace", "google-vizier", "ray", "nni", "nevergrad", "cma"} <= needed
     assert needed - read_packages(f"{find_system_environment(system)}-engines") == set()
 
 

@@ -121,7 +121,8 @@ def test_engines_are_installed_under_both_locks_and_stay(make: Any, tmp_path: Pa
     assert make.main(folder) == 0
     assert commands(tmp_path)[-2].endswith("[smac]")
     assert make.main(folder, extras=["smack"]) == 1
-    assert "EXTRAS: smack is no optional engine; they are smac, vizier, nni, ray-tune" in capsys.readouterr().err
+    message = "EXTRAS: smack is no optional engine; they are smac, vizier, nni, nevergrad, ray-tune"
+    assert message in capsys.readouterr().err
 
 
 def test_failed_command_ends_make(make: Any, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:

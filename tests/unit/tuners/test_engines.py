@@ -17,6 +17,7 @@ from blindtune.study.protocol import build_protocol
 from blindtune.study.run import check_study_engine
 from blindtune.tuners import engines
 from blindtune.tuners.engine_space import list_dimensions, to_hyperparameters
+from blindtune.tuners.nevergrad.config import NevergradConfig
 from blindtune.tuners.nni.config import NniConfig
 from blindtune.tuners.ray_tune.config import RayTuneConfig
 from blindtune.tuners.smac.config import SmacConfig
@@ -40,6 +41,7 @@ OTHER_KEYS: dict[Any, tuple[dict[str, Any], dict[str, Any]]] = {
         {"library": "vizier", "algorithm": "nsga2"},
         {"algorithm": "eagle", "population_size": 9, "objectives": ["dev_error", "n_parameters"]},
     ),
+    NevergradConfig: ({"library": "nevergrad", "algorithm": "cma"}, {"algorithm": "random", "population_size": 9}),
     NniConfig: (
         {"library": "nni", "algorithm": "tpe"},
         {"algorithm": "random", "n_initial": 5, "population_size": 5, "eta": 4, "pruner": {"algorithm": "median"}},

@@ -25,6 +25,10 @@ RUNS: dict[str, list[tuple[str, dict[str, Any], int]]] = {
         ("evolution", {"population_size": 6}, 60),
         ("hyperband", {}, 44),
     ],
+    "nevergrad": [
+        *((name, {}, 30) for name in ("random", "cma", "ngopt", "one-plus-one")),
+        *((name, {"population_size": 6}, 30) for name in ("cma", "pso", "de", "two-points-de")),
+    ],
     "vizier": [("random", {}, 30), ("quasi-random", {}, 30), ("eagle", {}, 60), ("nsga2", {"population_size": 10}, 60)],
 }
 

@@ -62,6 +62,7 @@ LEARNS = [
     ("vizier", "nsga2"),
     ("ray-tune", "hyperopt"),
     *(("nni", name) for name in ("tpe", "anneal", "evolution", "hyperband")),
+    *(("nevergrad", name) for name in ("cma", "ngopt", "one-plus-one", "pso", "de", "two-points-de")),
 ]
 #: Those that propose a set again, for more epochs.
 HALVING = [("scikit-learn", "halving-random-search"), ("scikit-learn", "halving-grid-search")]
@@ -158,6 +159,8 @@ def spaces_for(pair: tuple[str, str]) -> st.SearchStrategy[Space]:
         return grid_spaces(conditions=pair != ("optuna", "grid"))
     if pair == BAYESIAN:
         return spaces().filter(lambda space: len(space.hyperparameters()) <= 2)
+    if pair == ("nevergrad", "ngopt"):
+        return spaces().filter(lambda space: is_allowed(pair, space))
     return spaces()
 
 
@@ -242,8 +245,8 @@ def test_depends_on_budget_is_true_to_proposals(pair: tuple[str, str]) -> None:
 @pytest.mark.parametrize("pair", with_marks(ALL))
 def test_scores_steer_only_learning_algorithms(pair: tuple[str, str]) -> None:
     """Scores change the proposals of algorithms that learn, and of no others."""
-    # NSGA2 draws two populations of 50 first.
-    count = 12 if pair in SLOW else 130 if pair == ("vizier", "nsga2") else 40
+    # NSGA2 draws two populations of 50 first, and a swarm has 40 particles.
+    count = 12 if pair in SLOW else 130 if pair in (("vizier", "nsga2"), ("nevergrad", "pso")) else 40
 
     def rising(values: Hyperparameters) -> float:
         # Smooth, since a Gaussian process takes anything else for noise and learns nothing.
@@ -411,6 +414,10 @@ def nni_draws(space: Space, count: int) -> list[Hyperparameters]:
     return list(proposals(("nni", "random"), space, 42, count))
 
 
+def nevergrad_draws(space: Space, count: int) -> list[Hyperparameters]:
+    return list(proposals(("nevergrad", "random"), space, 42, count))
+
+
 def scikit_draws(space: Space, count: int) -> list[Hyperparameters]:
     return list(proposals(("scikit-learn", "parameter-sampler"), space, 42, count))
 
@@ -423,6 +430,7 @@ DRAWS = {
     "vizier": vizier_draws,
     "ray-tune": ray_draws,
     "nni": nni_draws,
+    "nevergrad": nevergrad_draws,
 }
 LIBRARIES = [pytest.param(library, marks=marks_of(library)) for library in DRAWS]
 

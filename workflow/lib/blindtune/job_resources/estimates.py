@@ -40,6 +40,7 @@ _BAYES_MB = 400
 #: MB that the library of a tuner adds to the process that proposes.
 _LIBRARY_MB = {
     "keras-tuner": 700, "optuna": 200, "scikit-learn": 150, "smac": 300, "vizier": 200, "nni": 200, "ray-tune": 300,
+    "nevergrad": 200,
 }  # fmt: skip
 _UNKNOWN_LIBRARY_MB = 300
 

@@ -1,8 +1,8 @@
 """Facts about the libraries that no record of a study can show, with their sources.
 
 Versions: Keras Tuner 1.4.8, Optuna 5.0.0, scikit-learn 1.9.1, SciKeras 0.13.0, skorch 1.4.0; of the optional engines
-SMAC 2.4.1, Google Vizier 0.1.24, Ray 2.60.0 with HyperOpt 0.3.0, NNI 2.10. "Guide" is Fairbanks, A Guide to
-Hyperparameter Tuning Libraries (2024). Other facts were found by trying these versions for this project.
+SMAC 2.4.1, Google Vizier 0.1.24, Ray 2.60.0 with HyperOpt 0.3.0, NNI 2.10, Nevergrad 1.0.12. "Guide" is Fairbanks, A
+Guide to Hyperparameter Tuning Libraries (2024). Other facts were found by trying these versions for this project.
 """
 
 from dataclasses import dataclass

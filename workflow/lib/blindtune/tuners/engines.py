@@ -76,6 +76,13 @@ ENGINES = {
             Package("hyperopt", "0.3", "0.4", "the seeds of its draws were tried with 0.3 only"),
         ),
     ),
+    "nevergrad": Engine(
+        modules=("nevergrad", "cma", "bayes_opt", "pandas"),
+        packages=(
+            Package("nevergrad", "1.0.12", "1.0.13", "NGOpt chooses other optimizers in every version"),
+            Package("cma", "4.5", "4.6", "the seeds of its draws were tried with 4.5 only"),
+        ),
+    ),
     "ray-tune": Engine(
         modules=("ray", "hyperopt", "pandas", "pyarrow", "fsspec", "requests"),
         packages=(

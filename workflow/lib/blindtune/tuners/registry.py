@@ -24,6 +24,10 @@ TUNERS = Registry(
             create="blindtune.tuners.keras_tuner.tuner:create",
             config="blindtune.tuners.keras_tuner.config:KerasTunerConfig",
         ),
+        "nevergrad": Entry(
+            create="blindtune.tuners.nevergrad.tuner:create",
+            config="blindtune.tuners.nevergrad.config:NevergradConfig",
+        ),
         "nni": Entry(
             create="blindtune.tuners.nni.tuner:create",
             config="blindtune.tuners.nni.config:NniConfig",

@@ -1,0 +1,84 @@
+"""Nevergrad: its own choice of an optimizer, populations, what it tells of a failed trial."""
+
+from typing import Any
+
+import pytest
+
+from blindtune.search_space import Space
+from blindtune.tuners.nevergrad.config import NevergradConfig
+from blindtune.tuners.nevergrad.tuner import build_parameters
+from support.builders import build_tuner, check, finished_trial, tuner
+from support.engines import SPACE, marks_of, propose
+
+pytestmark = marks_of("nevergrad")
+
+NUMBERS = {name: {"type": "float", "low": 0.0, "high": 1.0} for name in "abc"}
+
+
+def test_ngopt_refuses_plain_numbers() -> None:
+    """There it takes a meta-model that does not run; a dimension with steps is enough."""
+    config = NevergradConfig(library="nevergrad", algorithm="ngopt")
+    with pytest.raises(ValueError, match=r"^space: has plain numbers alone, .* NumPy 2\.4"):
+        check(config, Space.model_validate(NUMBERS))
+    check(config, Space.model_validate(NUMBERS | {"d": {"type": "int", "low": 1, "high": 3}}))
+    check(NevergradConfig(library="nevergrad", algorithm="cma"), Space.model_validate(NUMBERS))
+
+
+def test_cma_takes_one_dimension_and_then_others() -> None:
+    """With one dimension Nevergrad's CMA needs another package, and then for every other space too."""
+    for content in ({"a": NUMBERS["a"]}, NUMBERS):
+        made = build_tuner(tuner("nevergrad", "cma"), Space.model_validate(content), 20)
+        for _ in range(20):
+            values = made.ask().hyperparameters
+            assert set(values) == set(content)
+            made.tell(finished_trial(float(values["a"]), hyperparameters=values))
+
+
+def test_parameters_are_those_of_the_space() -> None:
+    """Logarithms, whole numbers and categories are told in Nevergrad's own terms, within their bounds."""
+    build_tuner(tuner("nevergrad", "cma"), SPACE, 9)  # imports Nevergrad without Matplotlib
+    parameters = build_parameters(SPACE)
+    names = {name: type(parameters[name]).__name__ for name in parameters}
+    assert names["layers"] == "Scalar" and names["dropout"] == "Choice"
+    assert names["learning_rate"] == "Log" and names["dropout_rate"] == "Scalar"
+    assert {parameters.sample().value["layers"] for _ in range(40)} <= {0, 1, 2, 3}
+
+
+def test_dimension_of_many_values_takes_no_longer() -> None:
+    """A range of a million whole numbers is one number to Nevergrad."""
+    space = Space.model_validate({"units": {"type": "int", "low": 1, "high": 1_000_000}})
+    made = build_tuner(tuner("nevergrad", "one-plus-one"), space, 9)
+    for _ in range(9):
+        values = made.ask().hyperparameters
+        assert 1 <= values["units"] <= 1_000_000
+        made.tell(finished_trial(0.5, hyperparameters=values))
+
+
+def test_failed_trial_is_told_as_the_worst() -> None:
+    """A trial without a score has the worst error; it is no number of the optimizer's own."""
+    made: Any = build_tuner(tuner("nevergrad", "cma"), SPACE, 9)
+    values = made.ask().hyperparameters
+    made.tell(finished_trial(None, hyperparameters=values))
+    [value] = made._optimizer.archive.values()
+    assert value.mean == 1.0
+
+
+@pytest.mark.parametrize("name", ["cma", "pso", "de", "two-points-de"])
+def test_population_size_changes_when_scores_count(name: str) -> None:
+    """Proposals of a small population follow from scores earlier than those of a large one."""
+    small, large = (propose(tuner("nevergrad", name, population_size=size), 20) for size in (4, 20))
+    assert small != large
+
+
+def test_population_size_of_other_algorithms_is_refused() -> None:
+    """A key that an algorithm does not take is refused by its name."""
+    with pytest.raises(ValueError, match="population_size: only cma, pso, de, two-points-de take it"):
+        NevergradConfig(library="nevergrad", algorithm="ngopt", population_size=9)
+
+
+@pytest.mark.parametrize("algorithm", ["random", "cma", "ngopt"])
+def test_space_of_one_set_is_proposed_once(algorithm: str) -> None:
+    """Where nothing can vary, the one set is proposed, and then the search ends."""
+    space = Space.model_validate({"layers": {"type": "fixed", "value": 2}})
+    made = build_tuner(tuner("nevergrad", algorithm), space, 5)
+    assert [one.hyperparameters for one in made.ask_batch(5)] == [{"layers": 2}] and made.ask() is None

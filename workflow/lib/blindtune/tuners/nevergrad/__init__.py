@@ -1,0 +1,1 @@
+"""Nevergrad, an optional engine: config, and the function that creates a tuner."""

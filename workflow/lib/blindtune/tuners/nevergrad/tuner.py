@@ -1,0 +1,157 @@
+"""Creates tuners of Nevergrad, whose optimizers are asked and told."""
+
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from blindtune.core.light_imports import leave_out
+from blindtune.core.random_state import OwnRandomState, keep_random_state
+from blindtune.core.seeds import derive
+from blindtune.records.trial import Trial
+from blindtune.search_space import Hyperparameters, Space
+from blindtune.tuners.base import FixedListTuner, Proposal, Tuner, TunerContext
+from blindtune.tuners.engine_space import EngineDimension, list_dimensions, to_hyperparameters
+from blindtune.tuners.nevergrad.config import NevergradConfig
+
+#: Nevergrad's configurable optimizers and their arguments.
+_OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "cma": ("ParametrizedCMA", {}),
+    "one-plus-one": ("ParametrizedOnePlusOne", {}),
+    "pso": ("ConfPSO", {"transform": "arctan"}),
+    "de": ("DifferentialEvolution", {}),
+    "two-points-de": ("DifferentialEvolution", {"crossover": "twopoints"}),
+}
+
+#: With more trials NGOpt may take its meta-model, see `NevergradConfig.check`.
+_MAX_NGOPT_TRIALS = 6000
+
+#: Name of a dimension that nothing uses; no hyperparameter has such a name.
+_UNUSED = " "
+
+
+def create(config: NevergradConfig, context: TunerContext) -> Tuner:
+    """Create the tuner that a config of Nevergrad describes.
+
+    Args:
+        config: algorithm.
+        context: search space, budget and seed.
+    """
+    space = context.space
+    if not list_dimensions(space):
+        # Nevergrad's optimizers need a dimension.
+        return FixedListTuner([to_hyperparameters(space, {})])
+    _load_nevergrad()
+    if config.algorithm == "random":
+        return FixedListTuner(_draw(space, context.seed))
+    return OptimizerTuner(space, partial(_create_optimizer, config, context.budget.max_trials()), context.seed)
+
+
+def _load_nevergrad() -> None:
+    """Import Nevergrad, and what its CMA imports at its first proposal, which warns where Matplotlib is missing."""
+    with keep_random_state(), leave_out("matplotlib"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        import cma  # noqa: F401
+        import nevergrad  # noqa: F401
+
+
+def _draw(space: Space, seed: int) -> Iterator[Hyperparameters]:
+    """Yield independent draws of each of Nevergrad's parameters, which is what its RandomSearch makes.
+
+    RandomSearch takes a time that grows with the square of the number of dimensions, a tenth of a second for 34.
+    """
+    random_state = OwnRandomState(seed)
+    # Parameters take the seeds of their states from the global one, when they are made and when they are used first.
+    with random_state.use():
+        parameters = {told.name: _build_parameter(told) for told in list_dimensions(space)}
+    while True:
+        with random_state.use():
+            drawn = {name: parameter.sample().value for name, parameter in parameters.items()}
+        yield to_hyperparameters(space, drawn)
+
+
+def _create_optimizer(config: NevergradConfig, n_trials: int, parameters: Any) -> Any:
+    """Return an optimizer of Nevergrad.
+
+    Args:
+        config: algorithm and arguments.
+        n_trials: that the budget allows.
+        parameters: of the search space.
+    """
+    from nevergrad import optimizers
+
+    if config.algorithm == "ngopt":
+        return optimizers.NGOpt(parameters, budget=min(n_trials, _MAX_NGOPT_TRIALS))
+    # Created here and not taken from its registry, where what it finds out about one space stays for all.
+    name, arguments = _OPTIMIZERS[config.algorithm]
+    size = {} if config.population_size is None else {"popsize": config.population_size}
+    return getattr(optimizers, name)(**arguments, **size)(parameters)
+
+
+def build_parameters(space: Space) -> Any:
+    """Return Nevergrad's parameters of a space, without conditions.
+
+    Args:
+        space: the search space.
+    """
+    import nevergrad
+
+    parameters = nevergrad.p.Dict(**{told.name: _build_parameter(told) for told in list_dimensions(space)})
+    if parameters.dimension > 1:
+        return parameters
+    # CMA needs two: with one it calls a package that is not installed.
+    return nevergrad.p.Dict(**parameters, **{_UNUSED: nevergrad.p.Scalar(lower=0, upper=1)})
+
+
+def _build_parameter(told: EngineDimension) -> Any:
+    import nevergrad
+
+    match told.kind:
+        case "category":
+            return nevergrad.p.Choice(told.count)
+        case "index":
+            # Its ordered choice holds an object for each value, which it copies at every proposal.
+            return nevergrad.p.Scalar(lower=-0.5, upper=told.count - 0.5).set_integer_casting()
+        case "number":
+            return (nevergrad.p.Log if told.log else nevergrad.p.Scalar)(lower=told.low, upper=told.high)
+
+
+class OptimizerTuner(Tuner):
+    """An optimizer of Nevergrad, asked and told one trial at a time.
+
+    Args:
+        space: the search space.
+        create_optimizer: creates an optimizer from Nevergrad's parameters.
+        seed: of the proposals.
+    """
+
+    def __init__(self, space: Space, create_optimizer: Callable[[Any], Any], seed: int) -> None:
+        self._space = space
+        self._running: deque[Any] = deque()
+        # Its parameters have a random state, but some parts of it draw from the global one.
+        self._random_state = OwnRandomState(derive("nevergrad", "global", seed))
+        with self._use_random_state():
+            parameters = build_parameters(space)
+            parameters.random_state.seed(seed)
+            self._optimizer = create_optimizer(parameters)
+
+    @contextmanager
+    def _use_random_state(self) -> Iterator[None]:
+        with self._random_state.use(), warnings.catch_warnings():
+            # It warns of what cannot be changed here, such as few trials for many dimensions.
+            warnings.simplefilter("ignore")
+            yield
+
+    def ask(self) -> Proposal:
+        """Return the optimizer's next set."""
+        with self._use_random_state():
+            candidate = self._optimizer.ask()
+        self._running.append(candidate)
+        return Proposal(to_hyperparameters(self._space, candidate.value))
+
+    def tell(self, trial: Trial) -> None:
+        """Pass a score to the optimizer; a trial without one has the worst."""
+        with self._use_random_state():
+            self._optimizer.tell(self._running.popleft(), trial.objective_value())
