@@ -15,6 +15,8 @@ from blindtune.config.systems import Knn
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json, write_json
 from blindtune.decoding.ledger import Ledger
+from blindtune.exports.networks import write_torch
+from blindtune.exports.stored_study import read_study
 from blindtune.views import feature_store
 from blindtune.views.apply import apply_view, collect_inputs, make_view
 from blindtune.views.config import ExtractedView
@@ -302,6 +304,22 @@ def test_write_features_says_what_is_there(tmp_path: Path) -> None:
     assert feature_store.write_features(view, data, "0" * 16, lines.append) == record
     assert count_calls(tmp_path / "own") == calls
     assert "3 features of each of 90 samples" in lines[0] and "are there already" in lines[1]
+
+
+def test_exported_network_has_the_statistics_of_its_features(tmp_path: Path) -> None:
+    """Who uses an exported network elsewhere can scale features as the view does."""
+    view = write_extractor(tmp_path / "own").model_dump(mode="json")
+    lab = PostMortemLab(
+        tmp_path, {"expert": {"kind": "manual", "model": "mlp_m1", "training": {"epochs": 1}, "view": view}}
+    )
+    lab.run()
+    write_torch([read_study(Path(lab.paths.study("toy", "expert", 42)))], tmp_path / "out")
+    [path] = (tmp_path / "out").rglob("model.json")
+    content = read_json(path)
+    raw = np.asarray(apply_view(write_extractor(tmp_path / "own", standardize=False), lab.places.open()).train.x)
+    np.testing.assert_allclose(content["features_of_train"]["mean"], raw.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(content["features_of_train"]["deviation"], raw.std(axis=0), atol=1e-6)
+    assert content["input"]["shape"] == ["n_samples", 3]
 
 
 def test_other_data_have_other_features(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from blindtune.exports.own_code import write_own_code
 from blindtune.exports.stored_study import StoredStudy
 from blindtune.training.base import describe_error
 from blindtune.training.registry import TRAINERS
+from blindtune.views.apply import collect_inputs
 from blindtune.views.base import SampleView
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ def _describe(frozen: "FrozenModel", load: str, output: str) -> dict[str, Any]:
     """Return what a user must know of an exported network, as plain data."""
     card = frozen.card
     x = _shown(frozen, 1)
+    features = collect_inputs(frozen.settings.view, frozen.data).features
     return {
         "study": card.study,
         "frozen_sha256": card.frozen_sha256(),
@@ -152,6 +154,7 @@ def _describe(frozen: "FrozenModel", load: str, output: str) -> dict[str, Any]:
         "input": {"shape": ["n_samples", *x.shape[1:]], "dtype": "float32"},
         "view": card.settings.get("view"),
         "preprocessing": card.preprocessing,
+        **({} if features is None else {"features_of_train": features.statistics()}),
         "output": output,
         "classes": frozen.data.classes,
         "dev_error": card.dev_error,

@@ -23,6 +23,9 @@ class SplitFeatures(Protocol):
     def identity(self) -> dict[str, Any]:
         """Return what identifies them and what computes them, as plain data."""
 
+    def statistics(self) -> dict[str, list[float]]:
+        """Return the mean and the deviation of each feature over train, as plain data; for exports."""
+
 
 @dataclass(frozen=True)
 class ViewInputs:

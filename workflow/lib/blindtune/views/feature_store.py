@@ -63,6 +63,10 @@ class OpenFeatures:
         """Return what identifies the features and what computes them, as plain data."""
         return {"extractor": dict(self.extractor), "sha256": self.sha256}
 
+    def statistics(self) -> dict[str, list[float]]:
+        """Return the mean and the deviation of each feature over train, as plain data."""
+        return {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
+
 
 def write_features(
     config: ExtractedView,
