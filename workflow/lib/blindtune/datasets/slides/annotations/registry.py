@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_regular_file
@@ -91,7 +91,8 @@ def _parse_xml(content: bytes, path: Path) -> XmlDocument:
     try:
         parser = DefusedXMLParser(target=DocumentBuilder(), forbid_dtd=True)
         parser.feed(content)
-        document: XmlDocument = parser.close()
+        # The parser returns what its target does.
+        document = cast("XmlDocument", parser.close())
     except DefusedXmlException as error:
         raise UserError(f"{path}: holds a document type or entities, which are refused.") from error
     # An encoding that Python does not know is a LookupError, one that the parser does not take a ValueError.
