@@ -168,6 +168,24 @@ def test_batches_of_a_corpus_are_light() -> None:
         assert not Estimator(many).is_light(rule, {"dataset": "toy", "batch": "train-0"})
 
 
+def test_memory_grows_with_the_largest_annotation_of_a_slide(tmp_path: Path) -> None:
+    """Jobs that read annotations ask for 26 times the size of the largest one."""
+    for number in range(6):
+        (tmp_path / f"p{number}.svs").write_bytes(b"")
+        (tmp_path / f"p{number}.xml").write_bytes(b"")
+    slides = {"source": "slides", "folder": str(tmp_path), "patient": r"(p\d)", "splitting": {"by": "seed"}}
+    config = {"datasets": {"toy": slides | {"sizes": {"train": 8, "dev": 8, "eval": 8}}}}
+
+    def measure(rule: str) -> int:
+        return Estimator(read(merged(TINY, {}) | config, "a test")).needs(rule, {"dataset": "toy", "batch": "x"}).mem_mb
+
+    small = measure("extract")
+    with (tmp_path / "p3.xml").open("wb") as stream:
+        stream.truncate(50_000_000)
+    assert measure("extract") == small + 1300
+    assert measure("examples") >= small + 1300
+
+
 def test_trainer_declares_its_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory, time and GPU of a trainer are those of its entry, whichever package it is from."""
     config = resources(rules={"study": {"gpu": 1}})

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blindtune.core.errors import UserError
-from blindtune.datasets.slides.annotations import read_annotation
+from blindtune.datasets.slides.annotations import read_annotation, registry
 from support.slide_files import ASYMMETRIC, Regions, rectangle, write_csv, write_xml
 
 HEAD = """\
@@ -200,3 +200,13 @@ def test_read_xml_annotation_takes_few_bytes_a_vertex(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert peak < path.stat().st_size + 150 * n_vertices
+
+
+def test_read_annotation_refuses_a_huge_file_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that would not fit into the memory of a job is refused before it is read."""
+    monkeypatch.setattr(registry, "MAX_MIB", 1)
+    path = tmp_path / "a.geojson"
+    with path.open("wb") as stream:
+        stream.truncate(2**20 + 1)
+    with pytest.raises(UserError, match=r"a.geojson: has more than 1 MiB, .* Export annotations alone"):
+        read_annotation(path)

@@ -156,7 +156,34 @@ def test_find_slides_ignores_masks_and_says_so(tmp_path: Path):
         "p1-tumor_mask.tiff": "its name is that of a mask of p1.svs",
         "p9.xml": "no slide has this name",
         "photo.png": "OpenSlide does not open such files",
+        "readme.docx": "is neither a slide nor an annotation of one",
     }
+
+
+def test_find_slides_lists_every_file_that_is_not_used(tmp_path: Path):
+    """A second annotation, slides of other formats and packed files are listed, each with the reason."""
+    tree(tmp_path, "case.svs", "case.xml", "case.geojson", "case.svs.csv", "p2.svs", "p2.svs.json", "p2.svs.xml")
+    others = ["a.sdpc", "b.KFB", "c.bmp", "d.ets", "e.afi"]
+    tree(tmp_path, *others, "case.geojson.gz", "p2.tiff.gz", "notes")
+    found = find_slides(tmp_path)
+    assert found.ignored == dict.fromkeys(others, "OpenSlide does not open such files") | {
+        "case.geojson": "case.xml is read instead",
+        "case.svs.csv": "case.xml is read instead",
+        "p2.svs.json": "p2.svs.xml is read instead",
+        "case.geojson.gz": "is packed; unpack it",
+        "p2.tiff.gz": "is packed; unpack it",
+        "notes": "is neither a slide nor an annotation of one",
+    }
+    assert {one.annotation for one in parse_paths(found.annotations, "(.)")} == {"case.xml", "p2.svs.xml"}
+
+
+def test_find_slides_of_hamamatsu(tmp_path: Path):
+    """The files of a VMS slide are those that it lists, or that begin with its name if it lists none."""
+    tree(tmp_path, "a.vms", "a.xml", "a(0,1).jpg", "a_map2.jpg", "a.opt", "ab.jpg", "x/b.vmu", "x/b-0.ngr", "x/b_2.jpg")
+    (tmp_path / "x/b.vmu").write_text("[Uncompressed Virtual Microscope Specimen]\nImageFile=b-0.ngr\nMapFile = none\n")
+    found = find_slides(tmp_path)
+    assert found.parts == {"a.vms": ["a(0,1).jpg", "a.opt", "a_map2.jpg"], "x/b.vmu": ["x/b-0.ngr"]}
+    assert sorted(found.ignored) == ["ab.jpg", "x/b_2.jpg"]
 
 
 def test_find_slides_takes_one_of_two_files_with_one_annotation(tmp_path: Path):

@@ -307,7 +307,8 @@ def test_outlines_that_cross_each_other_thousands_of_times_are_bad():
     alone = compute_areas([first], CLASSES, (999, 999))
     assert found.by_class["dcis"].area == pytest.approx(alone.by_class["dcis"].area, rel=1e-9)
     found = compute_areas([first, negative], CLASSES, (999, 999))
-    assert found.oddities == [f"region 1 (dcis) {reason.format('region 3')}"]
+    nothing = "region 3 (dcis) is negative and cuts out nothing: it crosses no region of its layer"
+    assert found.oddities == [f"region 1 (dcis) {reason.format('region 3')}", nothing]
     found = compute_areas([holed], CLASSES, (999, 999))
     assert found.oddities == [f"region 4 (indc) {reason.format('its holes, or two of these,')}"]
 
@@ -318,3 +319,134 @@ def test_large_outlines_that_do_not_cross_often_are_kept():
     few = compute_areas([region("dcis", comb(30)), region("indc", comb(30, turned=True))], CLASSES, (999, 999))
     assert not same.oddities and not few.oddities
     assert same.by_class["dcis"].area == same.by_class["indc"].area == pytest.approx(few.by_class["indc"].area, rel=0.1)
+
+
+def test_islands_in_a_hole_are_kept():
+    """A negative region is not cut out of a region within it, but of those that it crosses or equals."""
+
+    def layer(*squares: tuple[int, int, bool]) -> list[Region]:
+        return [
+            Region(f"region {at}", "dcis", np.array(rectangle(low, low, side, side), float), negative=negative)
+            for at, (low, side, negative) in enumerate(squares, 1)
+        ]
+
+    island = layer((0, 1000, False), (200, 600, True), (400, 200, False))
+    found = compute_areas(island, CLASSES, (2000, 2000))
+    assert (found.by_class["dcis"].area, found.oddities) == (680_000, [])
+    with_hole = [*island, *layer((450, 100, True))]
+    assert compute_areas(with_hole, CLASSES, (2000, 2000)).by_class["dcis"].area == 670_000
+    crossing = layer((0, 1000, False), (500, 1000, True))
+    assert compute_areas(crossing, CLASSES, (2000, 2000)).by_class["dcis"].area == 750_000
+    assert compute_areas(layer((0, 9, False), (0, 9, True)), CLASSES, (2000, 2000)).by_class["dcis"].is_empty
+
+
+def test_negative_regions_without_effect_are_named():
+    """A negative region alone, elsewhere, in another layer, or without an area cuts out nothing."""
+    square, small = np.array(rectangle(0, 0, 50, 50), float), np.array(rectangle(10, 10, 5, 5), float)
+    found = compute_areas(
+        [
+            Region("region 1", "dcis", square, layer="1"),
+            Region("region 2", "", small, layer="1", negative=True),
+            Region("region 3", "", small + 70, layer="1", negative=True),
+            Region("region 4", "", small, layer="2", negative=True),
+            Region("region 5", "dcis", small[:2], layer="1", negative=True),
+        ],
+        CLASSES,
+        (99, 99),
+    )
+    nothing = "is negative and cuts out nothing: it crosses no region of its layer"
+    assert found.oddities == [
+        "region 5 (dcis) has no area",
+        f"region 3 (negative) {nothing}",
+        f"region 4 (negative) {nothing}",
+    ]
+    assert found.by_class["dcis"].area == 2475
+
+
+def test_holes_without_effect_are_named():
+    """A hole with fewer than three vertices, or outside of its polygon, changes nothing and is named."""
+    square, hole = np.array(rectangle(0, 0, 50, 50), float), np.array(rectangle(10, 10, 5, 5), float)
+    holed = Region("region 1", "dcis", square, holes=(hole, hole[:2], hole + 60, hole + 70))
+    found = compute_areas([holed], CLASSES, (99, 99))
+    assert found.by_class["dcis"].area == 2475
+    assert found.oddities == [
+        "region 1 (dcis) has 1 hole without an area",
+        "region 1 (dcis) has 2 holes outside of it",
+    ]
+
+
+def star(n_vertices: int) -> NDArray[np.float64]:
+    """A rough outline without crossings, every line of which is close to hundreds of others."""
+    angles = np.linspace(0, 2 * np.pi, n_vertices, endpoint=False)
+    radii = 300 * (1 + 0.3 * np.random.default_rng(1).random(n_vertices))
+    return np.stack([np.cos(angles), np.sin(angles)], 1) * radii[:, None] + 450
+
+
+def zigzag(n_vertices: int) -> NDArray[np.float64]:
+    """A valid outline of lines from top to bottom."""
+    at = np.arange(n_vertices)
+    teeth = np.stack([np.linspace(0, 900, n_vertices), np.where(at % 2, 800, 100)], 1)
+    return np.concatenate([teeth, [(900, 900), (0, 900)]])
+
+
+def shoelace(polygon: NDArray[np.float64]) -> float:
+    x, y = polygon.T
+    return float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2)
+
+
+@pytest.mark.parametrize("outline", [star(1500), zigzag(1501), np.round(star(600)), comb(300), comb(300, turned=True)])
+def test_large_outlines_are_divided_exactly(outline: NDArray[np.float64], monkeypatch: pytest.MonkeyPatch):
+    """Outlines of many vertices are cut into cells of few, without an overlay of the whole and with the same area."""
+    import shapely
+
+    shape = compute_area(outline)
+    expected = compute_areas([region("dcis", outline)], CLASSES, (999, 999)).by_class["dcis"]
+    for name, value in (("MAX_UNDIVIDED", 400), ("_MAX_IN_CELL", 100)):
+        monkeypatch.setattr(polygons_module, name, value)
+    original, largest = shapely.intersection, [0]
+
+    def intersect(first: Any, second: Any) -> Any:
+        largest.append(int(shapely.get_num_coordinates(first).max(initial=0)))
+        return original(first, second)
+
+    monkeypatch.setattr(shapely, "intersection", intersect)
+    found = compute_areas([region("dcis", outline)], CLASSES, (999, 999)).by_class["dcis"]
+    assert found.area == pytest.approx(expected.area, rel=1e-9) == pytest.approx(shape.area, rel=1e-9)
+    assert len(found.cells) > 5
+    assert max(shapely.get_num_coordinates(found.cells)) < 500
+    if shapely.is_valid(shapely.Polygon(outline)):
+        assert found.area == pytest.approx(shoelace(outline), rel=1e-9) and max(largest) < 500
+    corners = np.random.default_rng(2).uniform(0, 900, (100, 2))
+    np.testing.assert_allclose(compute_coverage(corners, 50, found), compute_coverage(corners, 50, expected), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["holes", "negatives", "nested"])
+@pytest.mark.parametrize("apart", [True, False])
+def test_many_cuts_are_made_at_once(kind: str, apart: bool, monkeypatch: pytest.MonkeyPatch):
+    """Cuts that are apart from each other become holes in one step; the others are cut out as before."""
+    places = [(x, y) for x in range(5, 95, 10) for y in range(5, 95, 10)]
+    cuts = [np.array(rectangle(x, y, 5, 5), float) for x, y in places]
+    cuts += [] if apart else [cuts[0] + 2]
+    outer = np.array(rectangle(0, 0, 100, 100), float)
+    regions = {
+        "holes": [Region("region", "dcis", outer, holes=tuple(cuts))],
+        "negatives": [Region("region", "dcis", outer), *(Region("n", "", cut, negative=True) for cut in cuts)],
+        "nested": [Region("region", "dcis", outer), *(Region("n", "indc", cut) for cut in cuts)],
+    }[kind]
+    whole = compute_areas(regions, CLASSES, (200, 200)).by_class["dcis"].area
+    inserted: list[bool] = []
+    original = polygons_module._insert_holes
+
+    def insert(*arguments: Any) -> Any:
+        found = original(*arguments)
+        inserted.append(found is not None)
+        return found
+
+    monkeypatch.setattr(polygons_module, "_insert_holes", insert)
+    monkeypatch.setattr(polygons_module, "MAX_UNDIVIDED", 300)
+    monkeypatch.setattr(polygons_module, "_MAX_IN_CELL", 60)
+    found = compute_areas(regions, CLASSES, (200, 200))
+    expected = 100 * 100 - 81 * 25 - (0 if apart else 25 - 9)
+    assert found.by_class["dcis"].area == pytest.approx(expected) == pytest.approx(whole)
+    assert inserted == [apart]
+    assert found.oddities == []

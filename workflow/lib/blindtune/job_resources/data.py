@@ -1,9 +1,11 @@
 """How large the data of a dataset are, as far as the config or the sizes of files tell."""
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from blindtune.core.errors import UserError
 from blindtune.datasets.base import Sizes, Source
 from blindtune.datasets.corpus.base import Corpus
 from blindtune.datasets.corpus.filetree import count_bytes
@@ -12,7 +14,7 @@ from blindtune.datasets.digits import DigitsConfig
 from blindtune.datasets.drawing import DrawingConfig
 from blindtune.datasets.eeg.config import EegConfig
 from blindtune.datasets.images import ImagesConfig
-from blindtune.datasets.slides.config import SlidesConfig
+from blindtune.datasets.slides.config import ANNOTATIONS, SlidesConfig
 
 _MB = 1e6
 
@@ -91,6 +93,22 @@ def estimate_recordings(source: Source) -> WholeSize | None:
         mb=math.fsum(seconds) * stored,
         largest_mb=max(seconds, default=0.0) * stored,
     )
+
+
+def find_largest_annotation(source: Source) -> float:
+    """Return the MB of the largest annotation of a slide; 0 for another source, for simulated slides and without any.
+
+    Args:
+        source: as the config creates it.
+    """
+    config = source.config
+    if not isinstance(config, SlidesConfig) or config.simulate is not None or not isinstance(source, Corpus):
+        return 0.0
+    with suppress(UserError):
+        raws = [raw for some in source.batches().values() for raw in some]
+        names = {name for raw in raws for name in raw.companions if Path(name).suffix.lower() in ANNOTATIONS}
+        return max((count_bytes([Path(str(config.folder)) / name]) / _MB for name in names), default=0.0)
+    return 0.0
 
 
 def _count_channels(config: EegConfig) -> int:

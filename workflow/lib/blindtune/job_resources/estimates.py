@@ -20,7 +20,13 @@ from blindtune.datasets.corpus.base import FILES_PER_JOB
 from blindtune.datasets.corpus.config import CorpusConfig
 from blindtune.datasets.corpus.recordings import WINDOWS_AT_ONCE
 from blindtune.datasets.eeg.config import EegConfig
-from blindtune.job_resources.data import DataSize, WholeSize, estimate_recordings, estimate_size
+from blindtune.job_resources.data import (
+    DataSize,
+    WholeSize,
+    estimate_recordings,
+    estimate_size,
+    find_largest_annotation,
+)
 from blindtune.training.registry import TRAINERS
 from blindtune.views.config import AugmentedView, CropsView, ExtractedView, FeaturesView
 
@@ -68,6 +74,9 @@ _EXTRACTOR_ACTIVATION_MB = 32 * 4 / 1e6
 #: CPU seconds to compute them for each value of a sample.
 _EXTRACTOR_SECONDS_PER_VALUE = 2e-6
 
+#: MB in memory for each MB of an annotation of a slide while it is read: 3 to 26, by its dialect.
+_ANNOTATION_FACTOR = 26
+
 #: Bytes of each value of the windows that are answered at once: as read, as the view makes them, and in between.
 _WINDOW_BYTES = 32
 #: Bytes of the records of each window, with the copies that are counted and written.
@@ -112,6 +121,7 @@ class Estimator:
         self._config = config
         self._sizes: dict[str, DataSize] = {}
         self._wholes: dict[str, WholeSize | None] = {}
+        self._annotations: dict[str, float] = {}
         self._found: dict[tuple[str, str, str, bool, int], Needs] = {}
 
     def needs(self, rule: str, wildcards: Mapping[str, str], attempt: int = 1, threads: int | None = None) -> Needs:
@@ -206,6 +216,11 @@ class Estimator:
             self._wholes[dataset] = estimate_recordings(self._config.sources[dataset])
         return self._wholes[dataset]
 
+    def _largest_annotation(self, dataset: str) -> float:
+        if dataset not in self._annotations:
+            self._annotations[dataset] = find_largest_annotation(self._config.sources[dataset])
+        return self._annotations[dataset]
+
     def _memory(self, rule: str, dataset: str, system: str, settings: System | None, workers: int) -> float:
         """Return the MB of a job without Snakemake."""
         if settings is not None:
@@ -236,7 +251,8 @@ class Estimator:
             classes = len(config.class_names)
             per_file = min(config.max_per_file * classes, size.n_samples) * size.mb / max(size.n_samples, 1)
         # A recording is in memory as a whole up to 64 MiB, four times that while it is decoded.
-        return (850 if isinstance(config, EegConfig) else 700) + 4 * per_file
+        fixed = 850 if isinstance(config, EegConfig) else 700 + _ANNOTATION_FACTOR * self._largest_annotation(dataset)
+        return fixed + 4 * per_file
 
     def _system_memory(self, rule: str, dataset: str, system: str, settings: System, workers: int) -> float:
         """Return the MB of a study, a decode or a post-mortem: of each process, its libraries and its data."""

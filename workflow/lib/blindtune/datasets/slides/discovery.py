@@ -1,4 +1,4 @@
-"""The slides of a folder, known without opening any: their annotations, patients and splits."""
+"""The slides of a folder, known without their pixels: their annotations, patients and splits."""
 
 import csv
 import difflib
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blindtune.core.errors import UserError
+from blindtune.core.files import open_regular_file
 from blindtune.core.seeds import derive
 from blindtune.datasets.base import SPLITS
 from blindtune.datasets.corpus.filetree import files_below
@@ -17,7 +18,14 @@ from blindtune.datasets.slides.config import ANNOTATIONS, SplittingConfig
 #: order is the slide, since a TIFF is often the conversion of another.
 SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".svslide", ".vms", ".vmu", ".dcm", ".tif", ".tiff")
 #: Suffixes of pictures that are no slides, or of slides that OpenSlide does not open.
-OTHERS = (".czi", ".vsi", ".isyntax", ".qptiff", ".zvi", ".lif", ".jpg", ".jpeg", ".png", ".jp2", ".j2k")
+OTHERS = frozenset([
+    ".czi", ".vsi", ".ets", ".isyntax", ".i2syntax", ".qptiff", ".zvi", ".lif", ".sdpc", ".kfb", ".tmap", ".mds",
+    ".afi", ".bmp", ".gif", ".webp", ".jpg", ".jpeg", ".png", ".jp2", ".j2k", ".jxl",
+])  # fmt: skip
+#: Suffixes of packed files.
+_PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz")
+#: Bytes of a file of Hamamatsu that lists the files of a slide, at most.
+_MAX_LIST_BYTES = 2**20
 #: What follows the name of a slide in the name of a mask of it.
 _MASK = re.compile(
     r"[ _.-]+(?:\w*mask\w*|labels?|seg|segmentation|tissue|gt|ground_?truth|overlay|thumb|thumbnail|macro|preview)",
@@ -54,9 +62,9 @@ class FoundSlides:
     """What a folder holds.
 
     Attributes:
-        annotations: the annotations of each slide, by the slide; the first one counts.
+        annotations: the annotations of each slide, by the slide; the first one is read.
         parts: the other files that hold the pixels of a slide, by the slide.
-        ignored: why a file is not used, by the file.
+        ignored: why a file is not used, by the file; every file of the folder that is not hidden is here or in use.
     """
 
     annotations: dict[str, list[str]]
@@ -88,13 +96,46 @@ def find_slides(folder: Path) -> FoundSlides:
     for file in kept:
         if _suffix(file) == ".mrxs":
             parts[file] = [one for one in files if one.startswith(f"{_stem(file)}/") and one not in annotations]
-    used = {*kept, *joined, *(one for found in (*kept.values(), *parts.values()) for one in found)}
-    ignored |= {
-        file: "no slide has this name" if _suffix(file) in ANNOTATIONS else "OpenSlide does not open such files"
-        for file in files
-        if file not in used | set(ignored) and _suffix(file) in (*ANNOTATIONS, *OTHERS)
-    }
+        elif _suffix(file) in (".vms", ".vmu"):
+            parts[file] = _find_listed(folder, file, files)
+    read = {one for found in kept.values() for one in found[:1]}
+    used = {*kept, *joined, *read, *(one for found in parts.values() for one in found)}
+    instead = {one: f"{found[0]} is read instead" for found in kept.values() for one in found[1:]}
+    instead |= {one: f"{kept[file][0]} is read instead" for file in kept for one in by_stem.get(file, []) if kept[file]}
+    for file in files:
+        if file not in used and file not in ignored:
+            ignored[file] = instead.get(file) or _explain_unused(file)
     return FoundSlides(kept, parts, ignored)
+
+
+def _explain_unused(file: str) -> str:
+    """Return why a file is not used that is neither a slide nor the annotation of one."""
+    suffix = _suffix(file)
+    if suffix in ANNOTATIONS:
+        return "no slide has this name"
+    if suffix in OTHERS:
+        return "OpenSlide does not open such files"
+    return "is packed; unpack it" if suffix in _PACKED else "is neither a slide nor an annotation of one"
+
+
+def _find_listed(folder: Path, file: str, files: Sequence[str]) -> list[str]:
+    """Return the files that hold the pixels of a slide of Hamamatsu, which lists them as values of its keys.
+
+    Of one that cannot be read, they are the files whose names begin with its own.
+    """
+    own = [
+        one
+        for one in files
+        if _parent(one) == _parent(file) and _suffix(one) not in (*SUFFIXES, *ANNOTATIONS) and one != file
+    ]
+    try:
+        with open_regular_file(folder / file) as stream:
+            text = stream.read(_MAX_LIST_BYTES).decode("utf-8", errors="replace")
+    except (UserError, OSError):
+        text = ""
+    names = {line.partition("=")[2].strip() for line in text.splitlines() if "=" in line}
+    listed = [one for one in own if one.rpartition("/")[2] in names]
+    return listed or [one for one in own if one.startswith(tuple(_stem(file) + mark for mark in "(_."))]
 
 
 def _suffix(file: str) -> str:

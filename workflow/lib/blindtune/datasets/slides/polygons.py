@@ -2,7 +2,8 @@
 
 - A polygon that crosses itself contains the points that are within an odd number of its loops (the even-odd rule); a
   line drawn twice counts once.
-- Holes, and the negative regions of a layer, are cut out.
+- Holes are cut out. A negative region is cut out of those of its layer, but not of one that is within it: such a region
+  is an island in a hole.
 - An inner region owns its area: it is cut out of every region of another class, or of no class, that it is within.
 - Regions of one class are joined, so that overlaps do not count twice, and are clipped to the slide.
 - Where regions of two classes cross without one being within the other, the crossing belongs to both. A patch there is
@@ -13,7 +14,7 @@ area of many vertices is divided into cells, so that what is asked about a squar
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,11 @@ _LINES_AT_ONCE = 10
 #: The same limits hold for two outlines, which are only compared if the product of their numbers of vertices is larger
 #: than this: people draw none with as many crossings. Pairs of lines that are compared at once, at most.
 _MIN_PRODUCT, _LINE_PAIRS_AT_ONCE = 100_000, 1_000_000
+#: Shapes of more vertices are clipped rather than intersected, unless more lines are cut; the share of the box around a
+#: shape by which the area of its parts may differ.
+_MIN_CLIPPED, _MAX_CROSSED, _CLIPPING_ERROR = 500, 2000, 1e-9
+#: Pixels of a side that is not halved; where in a pixel a shape is cut; share of the vertices that a half has at most.
+_MIN_EXTENT, _OFF_PIXELS, _MOST_IN_HALF = 4, 0.3127, 0.9
 #: How often a point is drawn again that is in the bounds of a cell but not in the cell.
 _MAX_REDRAWS = 200
 
@@ -247,6 +253,12 @@ class _Oddities:
         """Add that the geometry fails on a region."""
         self.add(at, f"cannot be used, its outline is too tangled ({str(error)[:120]})")
 
+    def add_empty(self, shapes: NDArray[Any]) -> None:
+        """Add that regions have no area, where nothing else is odd about them."""
+        for at, shape in enumerate(shapes):
+            if shape.is_empty and at not in self._texts:
+                self.add(at, "has no area")
+
     def list_by_class(self, owners: NDArray[np.int64]) -> list[str]:
         """Return a sentence for each, class after class, then those of no class."""
         found = {at: self._texts.get(at, []) for at in {*self._texts, *self.crossing}}
@@ -271,16 +283,13 @@ def _shape_regions(regions: list[Region], of_class: NDArray[np.bool_], oddities:
         )
         shapes[outlined] = shapely.polygons(rings)
     valid, few = shapely.is_valid(shapes), len(regions) <= _FEW_REGIONS
+    small = shapely.get_num_coordinates(shapes) <= MAX_UNDIVIDED
     for at, one in enumerate(regions):
         try:
-            if few or not valid[at]:
+            if (few and small[at]) or not valid[at]:
                 shapes[at] = _repair(shapes[at])
             if one.holes:
-                holes = np.array([compute_area(hole) for hole in one.holes])
-                for _, how in _find_tangled(np.concatenate([shapes[at : at + 1], holes])).values():
-                    raise GEOSException(f"it and its holes, or two of these, {how}")
-                cut = shapely.union_all(holes)
-                shapes[at] = _keep_polygons(shapely.difference(shapes[at], cut))
+                shapes[at] = _cut_holes(shapes[at], one.holes, at, oddities)
             if of_class[at] and shapes[at].is_empty:
                 oddities.add(at, "has no area")
             elif of_class[at] and not valid[at]:
@@ -291,10 +300,55 @@ def _shape_regions(regions: list[Region], of_class: NDArray[np.bool_], oddities:
     return shapes
 
 
+def _cut_holes(
+    shape: "BaseGeometry", holes: Sequence[NDArray[np.float64]], at: int, oddities: "_Oddities"
+) -> "BaseGeometry":
+    """Return the shape of the region at the number ``at`` without its holes; name those that change nothing.
+
+    Raises:
+        shapely.errors.GEOSException: outlines cross too often.
+    """
+    import shapely
+    from shapely.errors import GEOSException
+
+    outlined = [hole for hole in holes if len(hole) >= 3]
+    numbers = np.repeat(np.arange(len(outlined)), [len(hole) for hole in outlined])
+    cuts: NDArray[Any] = np.empty(0, dtype=object)
+    if outlined:
+        cuts = np.asarray(shapely.polygons(shapely.linearrings(np.concatenate(outlined), indices=numbers)))
+    is_large = shapely.get_num_coordinates(cuts).sum() > MAX_UNDIVIDED
+    whole = _insert_holes(shape, cuts) if is_large else None
+    if whole is None:
+        cuts = np.array([_repair(cut) for cut in cuts], dtype=object)
+        for _, how in _find_tangled(np.concatenate([np.array([shape]), cuts])).values():
+            raise GEOSException(f"it and its holes, or two of these, {how}")
+        whole = _keep_polygons(shapely.difference(shape, shapely.union_all(cuts)))
+    shapely.prepare(shape)
+    n_empty = len(holes) - len(outlined) + int(shapely.is_empty(cuts).sum())
+    n_outside = int((~shapely.is_empty(cuts) & ~shapely.intersects(shape, cuts)).sum())
+    for count, what in ((n_empty, "without an area"), (n_outside, "outside of it")):
+        if count and not shape.is_empty:
+            oddities.add(at, f"has {count:,} hole{'s' * (count > 1)} {what}")
+    return whole
+
+
+def _insert_holes(shape: "BaseGeometry", cuts: NDArray[Any]) -> "BaseGeometry | None":
+    """Return a polygon with some others as its holes; None unless these are within it and apart from each other."""
+    import shapely
+
+    simple = (shapely.get_type_id(cuts) == shapely.GeometryType.POLYGON) & (shapely.get_num_interior_rings(cuts) == 0)
+    if shape.geom_type != "Polygon" or not simple.all() or shapely.is_empty(cuts).any():
+        return None
+    rings = shapely.get_rings(shape)
+    whole: BaseGeometry = shapely.polygons(rings[0], holes=np.concatenate([rings[1:], shapely.get_exterior_ring(cuts)]))
+    return whole if shapely.is_valid(whole) else None
+
+
 def _shape_negatives(negatives: list[Region], oddities: "_Oddities") -> NDArray[Any]:
     """Return the shape of each negative region, as `_shape_regions` does."""
     own_oddities = _Oddities(negatives)
     cuts = _shape_regions(negatives, np.zeros(len(negatives), bool), own_oddities)
+    own_oddities.add_empty(cuts)
     oddities.others += own_oddities.list_by_class(np.full(len(negatives), -1))
     return cuts
 
@@ -395,13 +449,35 @@ def _cut_negatives(
     """Cut every negative region out of the regions of its layer, in place."""
     import shapely
 
+    cutting = shapely.is_empty(cuts)
     for layer in sorted({one.layer for one in negatives}):
         own = np.flatnonzero([one.layer == layer for one in regions])
         inner = np.flatnonzero([one.layer == layer for one in negatives])
         found, cutters = shapely.STRtree(cuts[inner]).query(shapes[own], predicate="intersects")
-        large = _subtract(shapes, own[found], cuts[inner[cutters]], oddities)
+        outer, cutters = own[found], inner[cutters]
+        islands = _find_within(shapes[outer], cuts[cutters])
+        outer, cutters = outer[~islands], cutters[~islands]
+        cutting[cutters] = True
+        large = _subtract(shapes, outer, cuts[cutters], oddities)
         for at, parts in large.parts.items():
             shapes[at] = shapely.union_all(parts)
+    for at in np.flatnonzero(~cutting).tolist():
+        name = f"{negatives[at].name} ({negatives[at].label or 'negative'})"
+        oddities.others.append(f"{name} is negative and cuts out nothing: it crosses no region of its layer")
+
+
+def _find_within(inner: NDArray[Any], outer: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return whether the first shape of each pair is within the second one, which is larger."""
+    import shapely
+
+    sizes = shapely.area(inner)
+    within = sizes < _WITHIN * shapely.area(outer)
+    smaller = np.flatnonzero(within)
+    shapely.prepare(outer[smaller])
+    covered = shapely.covers(outer[smaller], inner[smaller])
+    crossing = smaller[~covered]
+    within[crossing] = _measure_shared(outer[crossing], inner[crossing]) >= _WITHIN * sizes[crossing]
+    return np.asarray(within)
 
 
 def _cut_nested(
@@ -477,7 +553,11 @@ def _subtract(shapes: NDArray[Any], outer: NDArray[np.int64], cuts: NDArray[Any]
     order = np.argsort(outer, kind="stable")
     for at, some in zip(*_group(outer[order], cuts[order]), strict=True):
         try:
-            if shapely.get_num_coordinates(some).sum() > MAX_UNDIVIDED:
+            is_large = shapely.get_num_coordinates(some).sum() > MAX_UNDIVIDED
+            whole = _insert_holes(shapes[at], some) if is_large else None
+            if whole is not None:
+                shapes[at] = whole
+            elif is_large:
                 both = np.concatenate([shapes[at : at + 1], some])
                 is_cut = np.arange(len(both)) > 0
                 parts[int(at)] = list(_divide(both, is_cut, np.array(shapely.bounds(shapes[at]))))
@@ -504,7 +584,8 @@ def _clip_regions(
     bounds = shapely.bounds(shapes)
     inside = (bounds[:, :2] >= 0).all(axis=1) & (bounds[:, 2:] <= size).all(axis=1)
     clipped = shapes.copy()
-    wanted = ~inside | (len(regions) <= _FEW_REGIONS)
+    small = shapely.get_num_coordinates(shapes) <= MAX_UNDIVIDED
+    wanted = ~inside | (small & (len(regions) <= _FEW_REGIONS))
     for at in np.flatnonzero(wanted & of_class & ~shapely.is_empty(shapes)).tolist():
         try:
             clipped[at] = _keep_polygons(shapely.intersection(shapes[at], slide))
@@ -545,21 +626,21 @@ def _divide(
     if depth == _MAX_DEPTH or vertices <= _MAX_IN_CELL:
         yield _difference(shapes, is_cut)
         return
+    parts = _halve(shapes[0]) if len(shapes) == 1 else None
+    if parts is not None:
+        yield from parts
+        return
     # A grid rather than halves: where the box is small, the geometry ignores most of a large shape.
     steps = min(_MAX_STEPS, 1 + math.isqrt(vertices // _MAX_IN_CELL))
     x, y = (np.linspace(box[axis], box[axis + 2], steps + 1) for axis in (0, 1))
-    boxes = np.array([(x[i], y[j], x[i + 1], y[j + 1]) for i in range(steps) for j in range(steps)])
-    cells = np.asarray(shapely.box(*boxes.T))
-    number, found = shapely.STRtree(shapes).query(cells)
+    boxes = _list_boxes(x, y)
+    number, found = shapely.STRtree(shapes).query(np.asarray(shapely.box(*boxes.T)))
     if len(found) > _MAX_REPEATED * len(shapes) + _MAX_STEPS**2 and len(shapes) > 1:
         # Large shapes upon each other: each of them would be cut into every cell.
         shapes, is_cut = np.array([_difference(shapes, is_cut)]), np.zeros(1, bool)
         yield from _divide(shapes, is_cut, box, depth + 1)
         return
-    bounds = shapely.bounds(shapes)[found]
-    inside = (bounds[:, :2] >= boxes[number, :2]).all(axis=1) & (bounds[:, 2:] <= boxes[number, 2:]).all(axis=1)
-    parts = shapes[found]
-    parts[~inside] = [_keep_polygons(one) for one in shapely.intersection(parts[~inside], cells[number[~inside]])]
+    parts = _cut_into_cells(shapes, found, number, x, y)
     filled = np.flatnonzero(~shapely.is_empty(parts))
     filled = filled[np.argsort(number[filled], kind="stable")]
     for at, some in zip(*_group(number[filled], filled), strict=True):
@@ -567,12 +648,170 @@ def _divide(
         yield from _divide(parts[some], is_cut[found[some]], boxes[at], depth + 1 if smaller else _MAX_DEPTH)
 
 
+def _list_boxes(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return left, top, right and bottom of the cells between the lines of a grid, column after column."""
+    return np.array([(x[i], y[j], x[i + 1], y[j + 1]) for i in range(len(x) - 1) for j in range(len(y) - 1)])
+
+
+def _cut_into_cells(
+    shapes: NDArray[Any],
+    found: NDArray[np.int64],
+    number: NDArray[np.int64],
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+) -> NDArray[Any]:
+    """Return what of some shapes is in cells of a grid.
+
+    Args:
+        shapes: the shapes.
+        found: (n_pairs,) the number of the shape of each pair.
+        number: (n_pairs,) the number of its cell, column after column.
+        x: the vertical lines of the grid.
+        y: the horizontal lines.
+    """
+    import shapely
+
+    boxes = _list_boxes(x, y)
+    bounds = shapely.bounds(shapes)[found]
+    inside = np.asarray(((bounds[:, :2] >= boxes[number, :2]) & (bounds[:, 2:] <= boxes[number, 2:])).all(axis=1))
+    parts = shapes[found]
+    crossing = np.unique(found[~inside])
+    for at in crossing[shapely.get_num_coordinates(shapes[crossing]) > _MIN_CLIPPED].tolist():
+        wanted = np.flatnonzero((found == at) & ~inside)
+        cells = _clip_to_cells(shapes[at], x, y) if len(wanted) > 1 else None
+        if cells is not None:
+            parts[wanted] = cells[number[wanted]]
+            inside[wanted] = True
+    rest = np.flatnonzero(~inside)
+    cells = np.asarray(shapely.box(*boxes[number[rest]].T))
+    parts[rest] = [_collect_polygons(one) for one in shapely.intersection(parts[rest], cells)]
+    return parts
+
+
+def _clip_to_cells(shape: "BaseGeometry", x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[Any] | None:
+    """Return what of a shape is in each cell of a grid; None if clipping fails."""
+    import shapely
+    from shapely.errors import GEOSException
+
+    cells = np.full((len(x) - 1, len(y) - 1), shapely.Polygon(), dtype=object)
+
+    def halve(some: "BaseGeometry", left: int, right: int, top: int, bottom: int) -> None:
+        middles = (left + right) // 2, (top + bottom) // 2
+        axes = [axis for axis, steps in enumerate((right - left, bottom - top)) if steps > 1]
+        if some.is_empty:
+            return
+        if not axes:
+            cells[left, top] = _collect_polygons(some)
+            return
+        counts = {axis: _count_crossed(some, axis, (x, y)[axis][middles[axis]]) for axis in axes}
+        axis = min(counts, key=lambda axis: counts[axis])
+        first, second = _split(some, axis, (x, y)[axis][middles[axis]], counts[axis])
+        halve(first, left, middles[0] if axis == 0 else right, top, middles[1] if axis == 1 else bottom)
+        halve(second, middles[0] if axis == 0 else left, right, middles[1] if axis == 1 else top, bottom)
+
+    try:
+        low, high = np.split(np.array(shape.bounds), 2)
+        box = shapely.box(x[0], y[0], x[-1], y[-1])
+        if (low < (x[0], y[0])).any() or (high > (x[-1], y[-1])).any():
+            shape = _collect_polygons(shapely.intersection(shape, box))
+        halve(shape, 0, len(x) - 1, 0, len(y) - 1)
+    except GEOSException:
+        return None
+    return cells.ravel() if _is_exact(shape, cells.ravel()) else None
+
+
+def _halve(shape: "BaseGeometry") -> NDArray[Any] | None:
+    """Return a shape in parts of few vertices, cut in two where fewest of its lines are cut; None if that fails."""
+    from shapely.errors import GEOSException
+
+    parts, waiting = [], [shape]
+    try:
+        while waiting:
+            some = waiting.pop()
+            halves = _halve_once(some)
+            if halves is not None:
+                waiting += halves
+            elif not some.is_empty:
+                parts.append(_collect_polygons(some))
+    except GEOSException:
+        return None
+    found = np.empty(len(parts), dtype=object)
+    found[:] = parts
+    return found if _is_exact(shape, found) else None
+
+
+def _halve_once(shape: "BaseGeometry") -> "list[BaseGeometry] | None":
+    """Return a shape in two parts of fewer vertices; None if it has few, or no cut helps."""
+    import shapely
+
+    points = shapely.get_coordinates(shape)
+    if len(points) <= _MAX_IN_CELL:
+        return None
+    low, high = points.min(axis=0), points.max(axis=0)
+    # A line of whole pixels, or of halves, would be upon lines of outlines that follow pixels.
+    middles, centers = (np.floor(at) + _OFF_PIXELS for at in (np.median(points, axis=0), (low + high) / 2))
+    middles = np.where((middles > low) & (middles < high), middles, centers)
+    counts = [_count_crossed(shape, axis, middles[axis]) for axis in (0, 1)]
+    for axis in sorted((0, 1), key=lambda axis: counts[axis]):
+        if high[axis] - low[axis] <= _MIN_EXTENT:
+            continue
+        halves = _split(shape, axis, middles[axis], counts[axis])
+        if shapely.get_num_coordinates(halves).max() < _MOST_IN_HALF * len(points):
+            return halves
+    return None
+
+
+def _count_crossed(shape: "BaseGeometry", axis: int, at: float) -> int:
+    """Return how many lines of a shape cross a vertical (axis 0) or horizontal line."""
+    import shapely
+
+    return int(np.count_nonzero(np.diff(shapely.get_coordinates(shape)[:, axis] > at)))
+
+
+def _split(shape: "BaseGeometry", axis: int, at: float, n_crossed: int) -> "list[BaseGeometry]":
+    """Return what of a shape is on the two sides of a vertical (axis 0) or horizontal line.
+
+    Clipping takes a time that grows with the number of vertices and the square of the lines that are cut, an
+    intersection one that can grow with the square of the vertices.
+    """
+    import shapely
+
+    left, top, right, bottom = (math.floor(edge) - 1 + 2 * (number > 1) for number, edge in enumerate(shape.bounds))
+    boxes = [(left, top, at, bottom), (at, top, right, bottom)] if axis == 0 else [
+        (left, top, right, at), (left, at, right, bottom)
+    ]  # fmt: skip
+    if n_crossed <= _MAX_CROSSED:
+        return [shapely.clip_by_rect(shape, *box) for box in boxes]
+    return [_collect_polygons(one) for one in shapely.intersection(shape, [shapely.box(*box) for box in boxes])]
+
+
+def _is_exact(shape: "BaseGeometry", parts: NDArray[Any]) -> bool:
+    """Return whether parts of a shape are valid and have its area; clipping can fail on lines upon each other."""
+    import shapely
+
+    left, top, right, bottom = shape.bounds if len(parts) else (0, 0, 0, 0)
+    difference = abs(shapely.area(parts).sum() - shape.area)
+    return bool(difference <= _CLIPPING_ERROR * (right - left) * (bottom - top) and shapely.is_valid(parts).all())
+
+
+def _collect_polygons(shape: "BaseGeometry") -> "BaseGeometry":
+    """Return the polygons of a shape of which none overlap, as one shape."""
+    import shapely
+
+    if shape.geom_type in ("Polygon", "MultiPolygon"):
+        return shape
+    parts = shapely.get_parts(shapely.get_parts(shape))
+    found: BaseGeometry = shapely.multipolygons(parts[(shapely.get_dimensions(parts) == 2) & ~shapely.is_empty(parts)])
+    return found
+
+
 def _difference(shapes: NDArray[Any], is_cut: NDArray[np.bool_]) -> "BaseGeometry":
     """Return the union of some shapes without those that are cuts."""
     import shapely
 
-    whole = _union(shapes[~is_cut])
-    return _keep_polygons(shapely.difference(whole, _union(shapes[is_cut]))) if is_cut.any() else whole
+    kept, cuts = shapes[~is_cut], shapes[is_cut]
+    whole = kept[0] if len(kept) == 1 else _union(kept)
+    return _collect_polygons(shapely.difference(whole, _union(cuts))) if len(cuts) else whole
 
 
 def _group(numbers: NDArray[np.int64], values: NDArray[Any]) -> tuple[NDArray[np.int64], list[NDArray[Any]]]:

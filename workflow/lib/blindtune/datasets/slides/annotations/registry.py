@@ -5,9 +5,10 @@ The suffix only says whether a file is a table, XML or JSON: programs name their
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_regular_file
@@ -16,8 +17,8 @@ from blindtune.datasets.slides.annotations import asap, dsa, halo, imagescope, n
 from blindtune.datasets.slides.annotations.base import Annotation
 from blindtune.datasets.slides.annotations.xml_document import DocumentBuilder, XmlDocument
 
-#: Bytes of the largest annotation that is read: a million outlines of a dozen vertices each.
-MAX_BYTES = 512 * 2**20
+#: MiB of the largest annotation that is read. It takes up to 26 times its size in memory, for which a job asks.
+MAX_MIB = 128
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,13 @@ def read_annotation(path: Path) -> Annotation:
         UserError: the file cannot be read or has no known dialect; the message names the file, and the row, the region
             or the vertex.
     """
-    content = read_regular_file(path, MAX_BYTES)
+    with suppress(OSError):
+        if path.stat().st_size > MAX_MIB * 2**20:
+            raise UserError(
+                f"{path}: has more than {MAX_MIB} MiB, which would take gigabytes of memory. Export annotations alone, "
+                "without cells and measurements, or with simpler outlines."
+            )
+    content = read_regular_file(path, MAX_MIB * 2**20)
     suffix = path.suffix.lower()
     if suffix in (".xml", ".annotations"):
         document = _parse_xml(content, path)
@@ -91,7 +98,8 @@ def _parse_xml(content: bytes, path: Path) -> XmlDocument:
     try:
         parser = DefusedXMLParser(target=DocumentBuilder(), forbid_dtd=True)
         parser.feed(content)
-        document: XmlDocument = parser.close()
+        # The parser returns what its target does.
+        document = cast("XmlDocument", parser.close())
     except DefusedXmlException as error:
         raise UserError(f"{path}: holds a document type or entities, which are refused.") from error
     # An encoding that Python does not know is a LookupError, one that the parser does not take a ValueError.
