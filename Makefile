@@ -37,7 +37,7 @@ test-fast: $(READY)
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests/unit tests/checks
 
 test-engines: engines
-	$(BIN)/pytest -n 2 --dist loadfile -m engine tests/unit
+	$(BIN)/pytest -n 2 -m engine tests/unit
 
 kill-engines: engines
 	$(BIN)/pytest -n 2 -m engine tests/integration
