@@ -4,7 +4,8 @@
 # make docs: the site of the documents, in .site; open .site/index.html.
 # make environment: the environment alone; `. .venv/bin/activate` to work in it by hand.
 # make environment EXTRAS=smac: an optional engine in addition; with commas between several. It stays from then on.
-# make test-engines: the tests of all optional engines, which other tests skip where they are not installed.
+# make test-engines: the unit tests of all optional engines, which other tests skip where they are not installed.
+# make kill-engines: a study of each of their algorithms, killed at random moments and started again.
 #
 # PYTHON=python3.13: the Python to use, 3.11 or later; 3.11 is tested, 3.12 and 3.13 were.
 # TORCH=cpu or TORCH=cuda: the build of PyTorch, a download of 0.2 or 2.8 GB. The default, auto, is the CUDA build where
@@ -19,7 +20,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-fast test-engines check types style docs environment documents
+.PHONY: run test test-fast test-engines kill-engines engines check types style docs environment documents
 .DELETE_ON_ERROR:
 
 run: $(READY)
@@ -35,9 +36,14 @@ test: check
 test-fast: $(READY)
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests/unit tests/checks
 
-test-engines:
+test-engines: engines
+	$(BIN)/pytest -n 2 -m engine tests/unit
+
+kill-engines: engines
+	$(BIN)/pytest -n 2 -m engine tests/integration
+
+engines:
 	@$(MAKE) --no-print-directory environment EXTRAS=smac,vizier,ray-tune,nni,nevergrad
-	$(BIN)/pytest -n 2 --dist loadfile -m engine tests/unit tests/integration
 
 # The types take as long as all else, so they are checked at the same time.
 check: $(READY)

@@ -70,6 +70,7 @@ SLOW = [
         "training/test_skorch.py",
         "tuners/keras_tuner",
         "tuners/optuna",
+        "tuners/nevergrad",
         "tuners/nni",
         "tuners/ray_tune",
         "tuners/smac",

@@ -6,7 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from blindtune.tuners.base import Tuner
+from blindtune.tuners.pruned import PrunedTuner
 from blindtune.tuners.ray_tune.config import RayTuneConfig
+from blindtune.tuners.ray_tune.pruners import RayAshaPrunerConfig
+from blindtune.tuners.ray_tune.schedulers import SchedulerRule
 from support.builders import build_tuner, check, trial, tuner
 from support.engines import SPACE, marks_of, propose
 
@@ -18,7 +22,12 @@ ERRORS = [0.5, 0.6, 0.4, 0.3, 0.42, 0.55, 0.2, 0.7, 0.25, 0.35, 0.1, 0.9]
 
 def train(pruner: dict[str, Any], errors: list[float], seed: int = 3, **keys: Any) -> list[tuple[int, Any]]:
     """Return the epochs and the hyperparameters of trials of nine epochs at most."""
-    made = build_tuner(tuner("ray-tune", pruner=pruner, **({"algorithm": "random"} | keys)), SPACE, len(errors), seed)
+    config = tuner("ray-tune", pruner=pruner, **({"algorithm": "random"} | keys))
+    return follow(build_tuner(config, SPACE, len(errors), seed), pruner["algorithm"], errors)
+
+
+def follow(made: Tuner, rule: str, errors: list[float]) -> list[tuple[int, Any]]:
+    """Return the epochs and the hyperparameters of trials that a rule of Ray may end."""
     found = []
     for number, error in enumerate(errors):
         [proposal] = made.ask_batch(5)
@@ -29,7 +38,7 @@ def train(pruner: dict[str, Any], errors: list[float], seed: int = 3, **keys: An
         metrics = {"train_loss": 0.5, "train_error": 0.5, "dev_loss": 0.5, "dev_error": error}
         score, status = (error, "completed") if reason is None else (None, "pruned")
         made.tell(trial(number, score, status=status, curve=[metrics] * epoch, reason=reason))
-        assert reason in (None, f"Ray Tune's {pruner['algorithm']} scheduler")
+        assert reason in (None, f"Ray Tune's {rule} scheduler")
         found.append((epoch, proposal.hyperparameters))
     return found
 
@@ -62,6 +71,15 @@ def test_median_rule_ends_trials_worse_than_the_others() -> None:
     late = [epochs for epochs, _ in train({"algorithm": "median", "grace_period": 4}, ERRORS)]
     assert late == [4 if epochs == 1 else 9 for epochs in found]
     assert train({"algorithm": "median", "min_samples_required": 12}, ERRORS)[-1][0] == 9
+
+
+@pytest.mark.parametrize("pair", [("optuna", "tpe"), ("keras-tuner", "random"), ("scikit-learn", "randomized-search")])
+def test_rule_combines_with_tuners_of_other_libraries(pair: tuple[str, str]) -> None:
+    """In code any tuner can have Ray's rules: the same trials end, no matter what proposes them."""
+    rule = SchedulerRule(RayAshaPrunerConfig(algorithm="asha", reduction_factor=3), 9, 3)
+    found = follow(PrunedTuner(build_tuner(tuner(*pair), SPACE, len(ERRORS)), rule), "asha", ERRORS)
+    expected = train({"algorithm": "asha", "reduction_factor": 3}, ERRORS)
+    assert [epochs for epochs, _ in found] == [epochs for epochs, _ in expected]
 
 
 def test_n_initial_sets_are_random() -> None:
