@@ -27,6 +27,8 @@ _VERTICES = frozenset(["Vertex", "V", "Coordinate"])
 class VertexList:
     """The vertices of one name in one element."""
 
+    __slots__ = ("_numbers", "_wrong")
+
     def __init__(self) -> None:
         self._numbers = array("d")
         #: By attribute: the number, from 0, of the first vertex of which it is not a number, and its text.
