@@ -8,7 +8,7 @@ from pathlib import Path
 
 from snakemake.jobs import Reason
 
-from blindtune.core.retries import explain_unstarted, read_user_error
+from blindtune.core.retries import explain_unstarted, list_cluster_logs, read_user_error
 from blindtune.core.short_lists import shorten_lists
 
 # Once in each process, however often workflows are read in it.
@@ -24,8 +24,7 @@ def explain_failures(jobs):
     failed = [some.jobs if some.is_group() else [some] for some in workflow.scheduler.failed]
     unstarted = explain_unstarted([Path(log) for job in group for log in job.log] for group in failed)
     lines += [f"blindtune: {unstarted}"] if unstarted else []
-    folders = {".snakemake/slurm_logs": "/<rule or group>/<wildcards>", ".snakemake/cluster_logs": ""}
-    kept_in = " or ".join(f"{folder}{names}" for folder, names in folders.items() if Path(folder).exists())
+    kept_in = list_cluster_logs()
     kept = f", and what the cluster kept of it in {kept_in}" if kept_in else ""
     lines.append(f"A job failed. Its log is in {PLACES.root}/logs/<rule>{kept}.")
     return "\n\n".join(lines)

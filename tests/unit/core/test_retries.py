@@ -10,7 +10,7 @@ import pytest
 
 from blindtune.core.errors import ClaimedError, LostClaimError, RepeatedDecodeError, TransientError, UserError
 from blindtune.core.job_log import run_job
-from blindtune.core.retries import explain_unstarted, has_user_error, read_user_error
+from blindtune.core.retries import explain_unstarted, has_user_error, list_cluster_logs, read_user_error
 
 
 @pytest.mark.parametrize(
@@ -87,3 +87,13 @@ def test_jobs_that_a_cluster_never_started_are_named(tmp_path: Path) -> None:
     assert "mem_mb" in message
     other.touch()
     assert explain_unstarted([[third, other], [started]]) == message
+
+
+def test_list_cluster_logs_names_the_folders_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run on one machine has none; each profile has its own."""
+    monkeypatch.chdir(tmp_path)
+    assert list_cluster_logs() == ""
+    (tmp_path / ".snakemake" / "cluster_logs").mkdir(parents=True)
+    assert list_cluster_logs() == ".snakemake/cluster_logs"
+    (tmp_path / ".snakemake" / "slurm_logs").mkdir()
+    assert list_cluster_logs() == ".snakemake/slurm_logs/<rule or group>/<wildcards> or .snakemake/cluster_logs"

@@ -21,6 +21,9 @@ ERROR_STATUS = 1
 
 _MARKER = ".user_error"
 
+#: Where the profiles keep what jobs printed, with the names of the files there.
+_CLUSTER_LOGS = {".snakemake/slurm_logs": "/<rule or group>/<wildcards>", ".snakemake/cluster_logs": ""}
+
 
 def exit_status(error: BaseException) -> int:
     """Return the exit status of a job that ends with an error."""
@@ -97,3 +100,8 @@ def explain_unstarted(jobs: Iterable[Sequence[Path]]) -> str | None:
 
 def _has_content(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
+
+
+def list_cluster_logs() -> str:
+    """Return where the profiles keep what jobs of a cluster printed, below the current folder; empty if nowhere."""
+    return " or ".join(f"{folder}{names}" for folder, names in _CLUSTER_LOGS.items() if Path(folder).is_dir())
