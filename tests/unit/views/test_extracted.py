@@ -102,7 +102,7 @@ def test_broken_contract_is_refused(tmp_path: Path, body: str, message: str) -> 
     view, data = write_callable(tmp_path / "own", body), prepared(tmp_path)
     with pytest.raises(UserError, match=rf"dataset toy, view: build: .*extractor\.py:build: .*{message}"):
         apply_view(view, data)
-    assert not list((tmp_path / "data" / "toy").rglob("*.npy.part")) and not list(
+    assert not list((tmp_path / "data" / "toy").rglob("*.part.*")) and not list(
         (tmp_path / "data" / "toy" / "features").glob("*/*.npy")
     )
 
@@ -112,6 +112,18 @@ def test_features_that_change_with_what_was_seen_are_refused(tmp_path: Path) -> 
     body = "extract.seen = getattr(extract, 'seen', 0) + (len(batch) > 8)\nreturn (batch + extract.seen)"
     with pytest.raises(UserError, match="other features for the first samples after all samples"):
         apply_view(write_callable(tmp_path / "own", body), prepared(tmp_path))
+
+
+@pytest.mark.parametrize("changes", [{"code": CODE.replace("tanh", "sin")}, {"seed": 1}])
+def test_files_that_change_meanwhile_are_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """Features of the code that was loaded are not kept under the identity of what was saved later."""
+    data = prepared(tmp_path)
+    view = write_extractor(tmp_path / "own")
+    with pytest.raises(UserError, match=r"dataset toy, view: build: .*changed meanwhile\. Run again"):
+        feature_store.write_features(
+            view, data, plan_key(view), progress=lambda share, line: write_extractor(tmp_path / "own", **changes)
+        )
+    assert not list((tmp_path / "data" / "toy" / "features").glob("*/*"))
 
 
 def test_number_of_features_is_one(tmp_path: Path) -> None:

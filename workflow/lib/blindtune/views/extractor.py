@@ -17,7 +17,7 @@ from blindtune.core.failures import is_machine_error
 from blindtune.models.own_code import LoadedCode, OwnCodeError, load_code
 from blindtune.views.base import Floats
 from blindtune.views.config import ExtractedView
-from blindtune.views.extractor_code import read_extractor, split_build
+from blindtune.views.extractor_code import identify, read_extractor, split_build
 
 #: Samples on which an extractor is tried, and which are computed again to compare.
 PROBE_ROWS = 8
@@ -47,6 +47,22 @@ class Extractor:
         self._path, self._input_shape = path, input_shape
         self._built: tuple[LoadedCode, Callable[..., Any]] | None = None
         self._n_features: int | None = None
+        self._identity: dict[str, Any] | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """Return what identifies the code and the weights, as they were when they were first asked for or loaded."""
+        if self._identity is None:
+            self._identity = identify(self._config)
+        return self._identity
+
+    def check_unchanged(self) -> None:
+        """Refuse features of code or weights that were saved meanwhile: a computation may take hours.
+
+        Raises:
+            UserError: the files are others now than those that were loaded.
+        """
+        if identify(self._config) != self.identity():
+            raise UserError(f"{self._where}: the code or the weights changed meanwhile. Run again.")
 
     def iterate(self, x: NDArray[Any], notify: Callable[[int], None] = lambda done: None) -> Iterator[Floats]:
         """Yield the features of samples, batch by batch, in their order; each batch begins at a multiple of its size.
@@ -119,6 +135,7 @@ class Extractor:
 
     def _build(self) -> tuple[LoadedCode, Callable[..., Any]]:
         if self._built is None:
+            self.identity()  # before the files are read
             code, config = read_extractor(self._config), self._config
             with self._explaining(None):
                 loaded = load_code(code)

@@ -176,7 +176,7 @@ def keep_sealed(
         UserError: as `write_features`.
     """
     place = folder / plan_key(config)
-    wanted = {"extractor": identify(config), "data_sha256": sha256}
+    wanted = {"extractor": extractor.identity(), "data_sha256": sha256}
     with claim(place, "the features of eval", wait_seconds=_WAIT_SECONDS, notify=lambda line: None) as held:
         record = _read_record(place)
         if record is None or not (_fits(record, wanted) and _is_whole(place, record, ("eval",))):
@@ -184,6 +184,7 @@ def keep_sealed(
                 written = _SplitWriter("eval", len(x))
                 transaction.write(place / "eval.npy", partial(written.write, extractor.iterate(x)))
                 held.check()
+                extractor.check_unchanged()
                 content = wanted | {"splits": {"eval": written.describe()}, "n_features": written.n_features}
                 transaction.write(place / RECORD, json_writer(_signed(content)))
         return open_array(place / "eval.npy", _advice(place))
@@ -241,6 +242,7 @@ def _compute(
 ) -> dict[str, Any]:
     """Compute and write the features of train and dev, and their record last."""
     extractor = Extractor(config, data.name, data.sample_shape)
+    extractor.identity()
     splits = {"train": data.train.x, "dev": data.dev.x}
     total, done = sum(map(len, splits.values())), 0
     written = {name: _SplitWriter(name, len(x)) for name, x in splits.items()}
@@ -257,18 +259,19 @@ def _compute(
             transaction.write(folder / f"{name}.npy", partial(written[name].write, features))
             done += len(x)
         held.check()
-        record = _signed(_describe(config, data, written))
+        record = _signed(_describe(extractor, data, written))
         transaction.write(folder / RECORD, json_writer(record))
     return record
 
 
-def _describe(config: ExtractedView, data: Prepared, written: Mapping[str, "_SplitWriter"]) -> dict[str, Any]:
+def _describe(extractor: Extractor, data: Prepared, written: Mapping[str, "_SplitWriter"]) -> dict[str, Any]:
+    extractor.check_unchanged()
     splits = {name: one.describe() for name, one in written.items()}
     mean, deviation = written["train"].statistics()
     return {
         "dataset": data.name,
         "data_sha256": data.sha256,
-        "extractor": identify(config),
+        "extractor": extractor.identity(),
         "n_features": written["train"].n_features,
         "splits": splits,
         "sha256": digest_json(splits),
@@ -283,7 +286,7 @@ def _compute_in_memory(config: ExtractedView, data: Prepared) -> OpenFeatures:
     for name, x in (("train", data.train.x), ("dev", data.dev.x)):
         written[name] = _SplitWriter(name, len(x))
         arrays[name] = np.concatenate(list(written[name].follow(extractor.iterate(x))))
-    record = _describe(config, data, written)
+    record = _describe(extractor, data, written)
     return OpenFeatures(arrays, *written["train"].statistics(), record["extractor"], record["sha256"], data)
 
 
