@@ -107,23 +107,26 @@ def write_features(
 
 
 def open_features(config: ExtractedView, data: Prepared) -> OpenFeatures:
-    """Return the features of train and dev; they are computed now if they never were.
+    """Return the features of train and dev, which `write_features` has computed.
 
     Args:
         config: of the view.
-        data: the dataset; if it was not opened from a manifest, nothing is written.
+        data: the dataset as it is stored; if it was not opened from a manifest, they are computed in memory.
 
     Raises:
-        UserError: as `write_features`, or a file is not what was written.
+        UserError: they were not computed, or a file is not what was written.
     """
     if data.path is None:
         return _compute_in_memory(config, data)
     found = _find_valid(config, data)
     if found is None:
-        write_features(config, data, plan_key(config))
-        found = _find_valid(config, data)
-    if found is None:
-        raise UserError(f"{_folder_of(data)}: the code or the weights of {config.build} changed meanwhile. Run again.")
+        # Nothing is computed here: a study runs no code of the user, and its data may have the view applied.
+        record = _folder_of(data) / f"{plan_key(config)}.json"
+        first = f"Remove {record} and run" if record.exists() else "Run"
+        raise UserError(
+            f"dataset {data.name}, view: {_folder_of(data)} has no features by {config.build} as it is now: the code "
+            f"or the weights changed meanwhile, or files were lost. {first} again: the job features computes them."
+        )
     folder, record = found
     return _open_folder(folder, record, data)
 
