@@ -100,6 +100,11 @@ BROKEN = [
     ("return np.ones((len(batch), 2)) * 1e300", "not a finite number of 32 bits"),
     ("return np.random.normal(size=(len(batch), 2))", "other features for the same batch a second time"),
     ("return batch - batch.mean(axis=0) * 3", "other features for a sample in another batch"),
+    ("return np.c_[np.full(len(batch), 1e3), np.random.normal(size=len(batch))]", "second time .feature 1 differs"),
+    (
+        "return np.c_[np.full(len(batch), 9.0), (batch - batch.mean(axis=0)) / 9]",
+        r"another batch .feature \d differs",
+    ),
     ("return np.ones((len(batch), len(batch)), np.float32)", "4 features of a sample, and 8 before"),
     ("return 1 / 0", r"extractor\.py:5: ZeroDivisionError: division by zero"),
     ("batch[:] = 0\nreturn np.asarray(batch).astype(str)", "numbers of type <U"),

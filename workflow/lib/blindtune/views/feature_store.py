@@ -121,8 +121,8 @@ def open_features(config: ExtractedView, data: Prepared) -> OpenFeatures:
     found = _find_valid(config, data)
     if found is None:
         # Nothing is computed here: a study runs no code of the user, and its data may have the view applied.
-        record = _folder_of(data) / f"{plan_key(config)}.json"
-        first = f"Remove {record} and run" if record.exists() else "Run"
+        output = _folder_of(data) / f"{plan_key(config)}.json"
+        first = f"Remove {output} and run" if output.exists() else "Run"
         raise UserError(
             f"dataset {data.name}, view: {_folder_of(data)} has no features by {config.build} as it is now: the code "
             f"or the weights changed meanwhile, or files were lost. {first} again: the job features computes them."
