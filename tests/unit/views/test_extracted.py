@@ -21,7 +21,7 @@ from blindtune.exports.networks import write_torch
 from blindtune.exports.stored_study import read_study
 from blindtune.records.model_card import read_card
 from blindtune.study import run
-from blindtune.views import feature_store
+from blindtune.views import extractor_code, feature_store
 from blindtune.views.apply import apply_view, collect_inputs, make_view
 from blindtune.views.config import ExtractedView
 from blindtune.views.extractor_code import check_extractor, plan_key
@@ -219,6 +219,17 @@ def test_identity_is_that_of_code_weights_and_arguments(tmp_path: Path) -> None:
     assert identify(first.model_copy(update={"standardize": False})) == base, "a key of the view alone"
 
 
+def test_other_values_of_blindtune_are_other_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What blindtune's own code gave before a change of values is not found again."""
+    view, data = write_extractor(tmp_path / "own"), prepared(tmp_path)
+    show(view, data)
+    before, calls = plan_key(view), count_calls(tmp_path / "own")
+    monkeypatch.setattr(extractor_code, "VALUES_VERSION", extractor_code.VALUES_VERSION + 1)
+    assert plan_key(view) != before
+    show(view, data)
+    assert count_calls(tmp_path / "own") == 2 * calls
+
+
 def test_frozen_identity_holds_what_the_view_is(tmp_path: Path) -> None:
     """A frozen model is another one with other weights or without scaling, and the same one where its files moved."""
     lab = DecodeLab(tmp_path)
@@ -301,6 +312,19 @@ def test_study_never_opens_eval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert len(lab.model(folder).predict(lab.places.open().dev.x)) == 30
     with pytest.raises(UserError, match=r"seal\.json"):
         lab.decode(folder)
+
+
+def test_moved_files_keep_the_records_of_a_study(tmp_path: Path) -> None:
+    """A study that was killed goes on from its records where the files of its view have moved meanwhile."""
+    lab = DecodeLab(tmp_path)
+    folder = lab.freeze(settings=knn(write_extractor(tmp_path / "own")))
+    (folder / "card.json").unlink()
+    trials = (folder / "trials.jsonl").read_bytes()
+    shutil.move(tmp_path / "own", tmp_path / "moved")
+    assert lab.freeze(settings=knn(write_extractor(tmp_path / "moved"))) == folder
+    assert (folder / "trials.jsonl").read_bytes() == trials and not list(folder.parent.glob("*superseded*"))
+    lab.freeze(settings=knn(write_extractor(tmp_path / "moved", standardize=False)))
+    assert len(list(folder.parent.glob("*superseded*"))) == 1
 
 
 @pytest.mark.parametrize("is_estimate", [False, True])
