@@ -368,7 +368,7 @@ def test_changed_features_are_noticed(tmp_path: Path, name: str) -> None:
     np.save(path, np.load(path) + 1)
     with pytest.raises(UserError, match=r"train\.npy: not what was computed, by .*features\.json"):
         apply_view(view, data)
-    assert feature_store.write_features(view, data, plan_key(view))["n_features"] == 3
+    assert feature_store.write_features(view, data, plan_key(view))[1]["n_features"] == 3
     np.testing.assert_array_equal(np.asarray(show(view, data).train.x), before)
 
 
@@ -377,13 +377,14 @@ def test_write_features_says_what_is_there(tmp_path: Path) -> None:
     view, data = write_extractor(tmp_path / "own"), prepared(tmp_path)
     lines: list[str] = []
     shares: list[float] = []
-    record = feature_store.write_features(
+    folder, record = feature_store.write_features(
         view, data, plan_key(view), lines.append, lambda share, line: shares.append(share)
     )
+    assert folder.name == plan_key(view) and (folder / "train.npy").exists()
     assert shares[-1] == 1 and shares == sorted(shares)
     assert record["versions"]["numpy"] == np.__version__
     calls = count_calls(tmp_path / "own")
-    assert feature_store.write_features(view, data, "0" * 16, lines.append) == record
+    assert feature_store.write_features(view, data, "0" * 16, lines.append) == (folder, record)
     assert count_calls(tmp_path / "own") == calls
     assert "3 features of each of 90 samples" in lines[0] and "are there already" in lines[1]
 

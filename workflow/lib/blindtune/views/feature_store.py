@@ -75,8 +75,8 @@ def write_features(
     report: Callable[[str], None] = lambda line: None,
     progress: Callable[[float, str], None] = lambda share, line: None,
     wait_seconds: float = _WAIT_SECONDS,
-) -> dict[str, Any]:
-    """Compute the features of train and dev, unless they are there, and return their record.
+) -> tuple[Path, dict[str, Any]]:
+    """Compute the features of train and dev, unless they are there.
 
     Args:
         config: of the view.
@@ -85,6 +85,10 @@ def write_features(
         report: takes a line about what was done.
         progress: takes the share of the samples that are done, and a line.
         wait_seconds: how long to wait for another process that computes them.
+
+    Returns:
+        folder: of the features, which has another name if another key had the same.
+        record: of the features.
 
     Raises:
         ClaimedError: another process computes them.
@@ -97,13 +101,13 @@ def write_features(
         known = _find_valid(config, data)
         if known is not None and _is_whole(*known, ("train", "dev")):
             report(f"{data.name}: the features of {config.build} are there already")
-            return known[1]
+            return known
         record = _compute(config, data, folder, held, progress)
     report(
         f"{data.name}: {record['n_features']:,} features of each of {len(data.train.y) + len(data.dev.y):,} samples of "
         f"train and dev, computed by {config.build}"
     )
-    return record
+    return folder, record
 
 
 def open_features(config: ExtractedView, data: Prepared) -> OpenFeatures:
