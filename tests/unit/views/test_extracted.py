@@ -304,6 +304,18 @@ def test_decode_refuses_features_that_cannot_be_computed_again(tmp_path: Path) -
     assert Ledger(lab.ledger).read().entries == []
 
 
+def test_features_of_eval_are_those_of_the_code_that_was_loaded(tmp_path: Path) -> None:
+    """Weights that are saved after a decode has checked its view name no features of eval that it computes."""
+    lab, own = DecodeLab(tmp_path), tmp_path / "own"
+    folder = lab.freeze(settings=knn(write_extractor(own)))
+    view: Any = lab.model(folder).view
+    view.check()
+    write_extractor(own, seed=1)
+    with pytest.raises(UserError, match="changed meanwhile"):
+        view.show_sealed(lab.places.open().dev.x, "0" * 64, tmp_path / "kept")
+    assert not list((tmp_path / "kept").glob("*/*"))
+
+
 def test_study_never_opens_eval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the sealed folder, studies run and their models are rebuilt; only a decode misses it."""
     lab = DecodeLab(tmp_path)
@@ -323,6 +335,7 @@ def test_moved_files_keep_the_records_of_a_study(tmp_path: Path) -> None:
     shutil.move(tmp_path / "own", tmp_path / "moved")
     assert lab.freeze(settings=knn(write_extractor(tmp_path / "moved"))) == folder
     assert (folder / "trials.jsonl").read_bytes() == trials and not list(folder.parent.glob("*superseded*"))
+    assert read_study(folder).study.settings == knn(write_extractor(tmp_path / "moved")), "for exports"
     lab.freeze(settings=knn(write_extractor(tmp_path / "moved", standardize=False)))
     assert len(list(folder.parent.glob("*superseded*"))) == 1
 

@@ -6,7 +6,7 @@ from typing import Any
 from blindtune.config.study import Study
 from blindtune.config.systems import Tuned
 from blindtune.core.errors import UserError
-from blindtune.core.files import canonical_json, next_free_path, read_json, write_json
+from blindtune.core.files import canonical_json, digest_json, next_free_path, read_json, write_json
 from blindtune.core.job_log import JobLog
 from blindtune.core.yaml_files import read_yaml
 from blindtune.models.own_code import digest_code
@@ -35,9 +35,6 @@ def build_protocol(
         excluded["budget"] = True
     # The metric is left out if it is the error, as in studies of before.
     described = study.model_dump(mode="json", exclude=excluded)
-    # Files of a view's own code may move: `preprocessing` has what they contain.
-    if "view" in described["settings"]:
-        described["settings"]["view"] = describe_view_alone(described["settings"]["view"])
     # Unlike a larger budget, another limit of each trial gives the recorded trials other outcomes.
     if study.budget is not None and study.budget.trial_seconds is not None:
         described.setdefault("budget", {})["trial_seconds"] = study.budget.trial_seconds
@@ -51,6 +48,25 @@ def build_protocol(
         "code": code,
         **({"engine": engine} if engine else {}),
     }
+
+
+def digest_protocol(protocol: dict[str, Any]) -> str:
+    """Identify a protocol by all but the places of files.
+
+    Args:
+        protocol: as `build_protocol` returns it.
+    """
+    return digest_json(_without_places(protocol))
+
+
+def _without_places(protocol: Any) -> Any:
+    """Return a protocol without the places of a view's files, which may move: `preprocessing` has their content."""
+    try:
+        study = protocol["study"]
+        settings = study["settings"] | {"view": describe_view_alone(study["settings"]["view"])}
+    except (KeyError, TypeError):
+        return protocol  # there is no view, or it is not what was written
+    return protocol | {"study": study | {"settings": settings}}
 
 
 def _read_file(path: Path) -> Any:
@@ -84,6 +100,8 @@ def prepare_folder(folder: Path, protocol: dict[str, Any], study_id: str, job_lo
         if (folder / "trials.jsonl").exists():
             raise UserError(f"{folder}: holds trials but no protocol.json. {_ADVICE}")
         write_json(path, protocol)
+    elif canonical_json(read_json(path)) != canonical_json(protocol):
+        write_json(path, protocol)  # exports find the files where they are now
 
 
 def _restore_superseded(folder: Path, protocol: dict[str, Any], study_id: str, job_log: JobLog) -> None:
@@ -115,6 +133,6 @@ def is_folder_of(folder: Path, protocol: dict[str, Any]) -> bool:
 
 def _is_protocol(path: Path, protocol: dict[str, Any]) -> bool:
     try:
-        return canonical_json(read_json(path)) == canonical_json(protocol)
+        return canonical_json(_without_places(read_json(path))) == canonical_json(_without_places(protocol))
     except UserError as error:
         raise UserError(f"{path}: cannot be read. {_ADVICE}") from error

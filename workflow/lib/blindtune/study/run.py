@@ -12,14 +12,13 @@ from pathlib import Path
 from blindtune.config.study import Study
 from blindtune.config.systems import Bayes, Tuned
 from blindtune.core.claims import claim
-from blindtune.core.files import digest_json
 from blindtune.core.job_log import JobLog
 from blindtune.datasets.prepared import Prepared
 from blindtune.metrics.compute import check_classes
 from blindtune.records.model_card import ModelCard, write_card
 from blindtune.study.context import StudyContext
 from blindtune.study.estimate import estimate
-from blindtune.study.protocol import build_protocol, prepare_folder
+from blindtune.study.protocol import build_protocol, digest_protocol, prepare_folder
 from blindtune.study.search import search_and_freeze
 from blindtune.study.shard_plan import note_shards
 from blindtune.tuners.engines import check_engine
@@ -84,7 +83,7 @@ def run_study(
         if isinstance(settings, Bayes):
             card = estimate(context, settings)
         else:
-            card = search_and_freeze(context, files, shards, digest_json(protocol))
+            card = search_and_freeze(context, files, shards, digest_protocol(protocol))
         held.check()
         note_shards(folder, len(shards))
         write_card(folder / "card.json", card)

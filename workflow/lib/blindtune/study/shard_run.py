@@ -6,13 +6,12 @@ from typing import Any
 from blindtune.config.study import Study
 from blindtune.core.claims import claim
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_json
 from blindtune.core.job_log import JobLog
 from blindtune.datasets.prepared import Prepared
 from blindtune.records.trial import TrialLog
 from blindtune.study.checkpoints import WeightStore
 from blindtune.study.context import StudyContext
-from blindtune.study.protocol import build_protocol, is_folder_of, prepare_folder
+from blindtune.study.protocol import build_protocol, digest_protocol, is_folder_of, prepare_folder
 from blindtune.study.run import check_defined, check_study_engine
 from blindtune.study.search import search_shard
 from blindtune.study.shards import RecordedTrial, RecordedTrials, Shard, folder_of, write_shard
@@ -75,7 +74,7 @@ def run_shard(
         elsewhere = _read_study(study_folder, protocol, shard, study.keep_best)
         trials = search_shard(context, files, shard, elsewhere)
         held.check()
-        write_shard(output, shard, study.id, digest_json(protocol), trials)
+        write_shard(output, shard, study.id, digest_protocol(protocol), trials)
     job_log.finish(f"{study.id}, {shard}: has trained {len(trials)} trials")
 
 
