@@ -66,9 +66,9 @@ def read(document: "XmlDocument", path: Path) -> Annotation:
             )
             continue
         if kind not in (_FREEHAND, _RECTANGLE, _ELLIPSE):
-            which = name_region("region", region_id, label)
+            what = name_region("region", region_id, label)
             found.unused.append(
-                f"{which} is used, but not its type {kind[:40]}, which is unknown: its vertices are taken for an outline"
+                f"{what} is used, but not its type {kind[:40]}, which is unknown: its vertices are taken for an outline"
             )
         negative = element.get("NegativeROA", "0").strip().lower() in _NEGATIVE
         with found.naming("region", region_id, label, negative=negative):
