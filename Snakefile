@@ -59,6 +59,7 @@ rule all:
         rules.figures.output,
         rules.tables.output,
         **RECORDS,
+        features=sorted({PATHS.features(dataset, key) for (dataset, _), key in CONFIG.features.items()}),
         seals=[PATHS.seal(comparison.dataset) for comparison in CONFIG.compare],
     message:
         "the report is complete"

@@ -14,6 +14,7 @@ from blindtune.records.decode_result import DecodeResult
 from blindtune.records.model_card import read_card
 from blindtune.study.run import run_study
 from support.builders import Places, prepare_toy, study
+from support.extractors import compute_features
 
 
 class DecodeLab:
@@ -43,6 +44,7 @@ class DecodeLab:
         files = changes.pop("files", {})
         it = study(settings, **changes)
         folder = self.folder / "studies" / f"{n_neighbors}-{it.system}-{it.settings.kind}"
+        compute_features(settings.extractor, self.places.open())
         run_study(it, self.places.open(), files=files, code="code", folder=folder, job_log=JobLog())
         return folder
 

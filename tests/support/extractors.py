@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from blindtune.datasets.prepared import Prepared
 from blindtune.views.config import ExtractedView
+from blindtune.views.extractor_code import plan_key
+from blindtune.views.feature_store import write_features
 
 #: Three features of a sample by weights in a file; each call is noted next to the weights.
 CODE = """
@@ -52,6 +55,17 @@ def write_callable(folder: Path, body: str, **keys: Any) -> ExtractedView:
     lines = "\n".join(f"        {line}" for line in body.splitlines())
     code = f"import numpy as np\n\ndef build(input_shape, arguments, weights):\n    def extract(batch):\n{lines}\n"
     return write_extractor(folder, f"{code}    return extract\n", **({"weights": None} | keys))
+
+
+def compute_features(view: ExtractedView | None, data: Prepared) -> None:
+    """Do what the job ``features`` does before a study.
+
+    Args:
+        view: None: none, as of a system of another view.
+        data: the dataset, which was opened from its manifest.
+    """
+    if view is not None:
+        write_features(view, data, plan_key(view))
 
 
 def count_calls(folder: Path) -> int:

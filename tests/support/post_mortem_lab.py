@@ -15,6 +15,7 @@ from blindtune.decoding.post_mortem import Looks, write_post_mortem_of
 from blindtune.records.post_mortem import PostMortem
 from blindtune.study.run import run_study
 from support.builders import Places, prepare_toy, study
+from support.extractors import compute_features
 
 SYSTEMS: dict[str, dict[str, Any]] = {
     "near": {"kind": "knn", "n_neighbors": [1, 5, 9]},
@@ -61,6 +62,7 @@ class PostMortemLab:
         budget = {"trials": 4} if content["kind"] == "tuner" else None
         it = study(settings, **({"system": name, "budget": budget} | changes))
         folder = Path(self.paths.study("toy", name, it.seed))
+        compute_features(settings.extractor, self.places.open())
         run_study(it, self.places.open(), files=settings.files(), code="code", folder=folder, job_log=JobLog())
 
     def decode(self, *names: str, seed: int = 42) -> None:

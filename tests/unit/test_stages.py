@@ -18,7 +18,7 @@ from blindtune.decoding.decode import decode_to_files
 from blindtune.study.run import run_study
 from blindtune.views.feature_store import write_features
 from support.builders import prepare_toy, study
-from support.extractors import write_extractor
+from support.extractors import compute_features, write_extractor
 from support.post_mortem_lab import PostMortemLab
 from support.sharded_studies import ShardLab
 from support.tables import write_table_folder
@@ -136,6 +136,7 @@ def trace_study(content: dict[str, Any], data: Any, folder: Path) -> Any:
     """Run a study under the tracer; return its system and what ran."""
     system = system_of(content)
     it = study(system, budget={"trials": 3} if content["kind"] == "tuner" else None)
+    compute_features(system.extractor, data)
     with traced() as ran:
         run_study(it, data, files=system.files(), code="code", folder=folder, job_log=JobLog())
     return system, ran

@@ -57,7 +57,7 @@ def test_features_are_one_job_of_each_dataset(workdir):
         assert job.inputs == (f"results/default/data/{dataset}/manifest.json",)
         [record] = job.outputs
         assert "/sealed/" not in record
-        readers = {(one.rule, one.wildcards[1]) for one in jobs if record in one.inputs}
+        readers = {(one.rule, one.wildcards[1]) for one in jobs if record in one.inputs and one.rule != "all"}
         systems = ("near", "forest", "tuner") if dataset == "one" else ("near",)
         assert readers == {(rule, system) for rule in ("study", "decode") for system in systems}
         assert dict(job.resources)["mem_mb"] > 1500
@@ -65,9 +65,13 @@ def test_features_are_one_job_of_each_dataset(workdir):
 
 
 def test_sealed_files_are_read_by_the_same_rules(workdir):
-    """Features open no eval: the rules that do are those of any other config."""
+    """Features open no eval: the rules that do are those of any other config; `all` runs nothing."""
     jobs = plan(workdir, with_views(workdir / "own"))
-    assert {job.rule for job in jobs if any("/sealed/" in path for path in job.inputs)} == {"decode", "sample_splits"}
+    assert {job.rule for job in jobs if any("/sealed/" in path for path in job.inputs)} == {
+        "decode",
+        "sample_splits",
+        "all",
+    }
 
 
 def test_systems_run_where_the_code_can(workdir):
@@ -91,6 +95,15 @@ def test_moved_or_commented_code_computes_no_features(workdir, tmp_path):
     other = plan(workdir, with_views(tmp_path / "weights", seed=1))
     assert {"features", "study", "decode"} <= {job.rule for job in other if job.runs}
     assert not {name for name in running(other) if "plain" in name}
+
+
+def test_lost_features_are_made_again(tmp_path, monkeypatch):
+    """Without their record, which finished studies no longer need, the features are computed again."""
+    config = with_views(tmp_path / "own")
+    pretend(tmp_path, config, monkeypatch)
+    [lost] = (tmp_path / "results" / "default" / "data" / "two" / "features").glob("*.json")
+    lost.unlink()
+    assert f"features two/{lost.stem}" in running(plan(tmp_path, config))
 
 
 def test_bad_extractor_is_refused_by_the_plan(tmp_path):

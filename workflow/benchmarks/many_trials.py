@@ -175,7 +175,7 @@ def _search(name: str, trials: int, folder: Path) -> tuple[list[float], list[flo
     class Data:
         train = dev = split
 
-    context: Any = StudyContext(study=study, data=Data(), folder=folder)  # type: ignore[arg-type]
+    context: Any = StudyContext(study=study, data=Data(), preprocessing={}, folder=folder)  # type: ignore[arg-type]
     setup = SearchSetup(tuner, IdleTrainer(), build_task, budget, resumes_trials=False)
     search = Search(context, setup, TrialLog(folder / "trials.jsonl"), WeightStore(folder, 1))
     ends: list[float] = []

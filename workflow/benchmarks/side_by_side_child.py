@@ -33,7 +33,7 @@ from blindtune.study.search import Search
 from blindtune.study.setup import build_search_setup
 from blindtune.training.registry import create_trainer
 from blindtune.tuners.base import FixedListTuner
-from blindtune.views.apply import apply_view
+from blindtune.views.apply import apply_view, collect_inputs
 
 #: Trainer and study seed of each side that is a study; another seed gives other weights and orders of samples.
 STUDIES = {"keras": ("keras", 42), "pytorch": ("pytorch", 42), "fused": ("fused", 42), "fused-again": ("fused", 43)}
@@ -99,7 +99,8 @@ def _study(side: str, data: Prepared, job: dict[str, Any], workers: int) -> Call
 def _run(
     study: Study, settings: Tuned, data: Prepared, sets: list[Hyperparameters], workers: int
 ) -> list[float | None]:
-    data = apply_view(settings.view, data)
+    inputs = collect_inputs(settings.view, data)
+    data = apply_view(settings.view, data, inputs)
     # The processes of its pool end with this one.
     setup = build_search_setup(study, data, settings.files(), workers)
     setup = replace(setup, tuner=FixedListTuner(sets))
@@ -107,7 +108,7 @@ def _run(
         folder = Path(name)
         store = WeightStore(folder, study.keep_best)
         log = TrialLog(folder / "trials.jsonl")
-        context = StudyContext(study=study, data=data, folder=folder)
+        context = StudyContext(study=study, data=data, preprocessing=inputs.identity(), folder=folder)
         result = Search(context, setup, log, store).run()
         write_card(folder / "card.json", freeze(context, setup, store, result.trials, exhausted=result.exhausted))
         return [trial.score for trial in log.read()]

@@ -3,7 +3,8 @@
 In: data/<dataset>/manifest.json, and the code and the weights that the config names. Their content is a part of the
 name of the output, so that they are no inputs: a copy elsewhere, or a comment, computes nothing again.
 Out: data/<dataset>/features/<features>.json, with train and dev in the folder of that name, which is not declared as an
-output, so that Snakemake never deletes it. Features of eval are computed by decode.
+output, so that Snakemake never deletes it. After a change of blindtune's code the job runs again, and finds them there
+unless `VALUES_VERSION` of `blindtune.views.extractor_code` was raised. Features of eval are computed by decode.
 """
 
 

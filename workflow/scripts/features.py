@@ -13,7 +13,7 @@ from blindtune.views.feature_store import write_features
 
 with run_job(Path(snakemake.log[0]), snakemake.config) as job_log, release_on_termination():
     output = Path(snakemake.output.record)
-    record = write_features(
+    folder, record = write_features(
         ExtractedView.model_validate(snakemake.params.view),
         open_prepared(Path(snakemake.input.manifest)),
         output.stem,
@@ -24,7 +24,7 @@ with run_job(Path(snakemake.log[0]), snakemake.config) as job_log, release_on_te
     list_side_files(
         Path(snakemake.params.side_files),
         Path(snakemake.params.root),
-        [output.with_suffix("")],
+        [folder],
         snakemake.params.times_made_again,
     )
     write_json(output, record)

@@ -53,7 +53,7 @@ def create_search(data: Prepared, folder: Path, trainer: Any, **changes: Any) ->
         "tuner": FixedListTuner(SETS), "trainer": trainer, "build_task": build_task, "budget": Budget(trials=8)
     }  # fmt: skip
     setup = SearchSetup(**content | changes)
-    context = StudyContext(study=study(KNN), data=data, folder=folder)
+    context = StudyContext(study=study(KNN), data=data, preprocessing={}, folder=folder)
     return Search(context, setup, TrialLog(folder / "trials.jsonl"), WeightStore(folder, 1))
 
 

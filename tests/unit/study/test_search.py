@@ -85,7 +85,7 @@ def run_search(
 ) -> Search:
     setup = SearchSetup(tuner, PyTorchTrainer(), build_task, budget or Budget(trials=99), resumes_trials=True)
     log, weights = TrialLog(folder / "trials.jsonl"), WeightStore(folder, keep_best)
-    context = StudyContext(study=study(KNN), data=data, folder=folder, job_log=job_log or JobLog())
+    context = StudyContext(study=study(KNN), data=data, preprocessing={}, folder=folder, job_log=job_log or JobLog())
     search = Search(context, setup, log, weights, callbacks)
     search.run()
     return search

@@ -61,7 +61,7 @@ def test_search_refuses_batches_that_are_all_of_train(
     space, folder, samples = tmp_path / "space.yaml", tmp_path / "study", len(data.train.y)
     content = {"kind": "tuner", "tuner": {"library": "optuna", "algorithm": "random"}, "space": str(space)}
     settings = Tuned.model_validate(content | {"trainer": "fused", "training": {"epochs": 1}})
-    context = StudyContext(study=study(settings), data=data, folder=folder)
+    context = StudyContext(study=study(settings), data=data, preprocessing={}, folder=folder)
 
     def run(largest: int) -> None:
         layers = "layers: {type: int, low: 1, high: 1}\nunits: {type: int, low: 2, high: 3}\n"

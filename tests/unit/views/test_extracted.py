@@ -11,19 +11,23 @@ import pytest
 from pydantic import ValidationError
 
 from blindtune.config.schema import read_dataset
-from blindtune.config.systems import Knn
+from blindtune.config.systems import Bayes, Knn
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json, write_json
+from blindtune.core.job_log import JobLog
+from blindtune.datasets.prepared import Prepared
 from blindtune.decoding.ledger import Ledger
 from blindtune.exports.networks import write_torch
 from blindtune.exports.stored_study import read_study
-from blindtune.views import feature_store
+from blindtune.records.model_card import read_card
+from blindtune.study import run
+from blindtune.views import extractor_code, feature_store
 from blindtune.views.apply import apply_view, collect_inputs, make_view
 from blindtune.views.config import ExtractedView
 from blindtune.views.extractor_code import check_extractor, plan_key
-from support.builders import prepared
+from support.builders import prepared, study
 from support.decode_lab import DecodeLab
-from support.extractors import CODE, count_calls, write_callable, write_extractor
+from support.extractors import CODE, compute_features, count_calls, write_callable, write_extractor
 from support.post_mortem_lab import PostMortemLab
 from support.tables import write_table_folder
 
@@ -40,18 +44,24 @@ def knn(view: ExtractedView) -> Knn:
     return Knn(kind="knn", n_neighbors=[3], view=view)
 
 
+def show(view: ExtractedView, data: Prepared) -> Prepared:
+    """Return what a model gets, after the job of the features."""
+    compute_features(view, data)
+    return apply_view(view, data)
+
+
 def test_features_are_computed_once_and_scaled_by_train(tmp_path: Path) -> None:
     """Every model of a view gets the same files, whose features have zero mean and unit deviation over train."""
     view, data = write_extractor(tmp_path / "own"), prepared(tmp_path)
-    shown = apply_view(view, data)
+    shown = show(view, data)
     calls = count_calls(tmp_path / "own")
     train = np.asarray(shown.train.x)
     assert train.shape == (60, 3) and train.dtype == np.float32
     np.testing.assert_allclose(train.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(train.std(axis=0), 1, atol=1e-5)
     feature_store._opened.clear()
-    again = apply_view(view, data)
-    raw = np.asarray(apply_view(view.model_copy(update={"standardize": False}), data).dev.x)
+    again = show(view, data)
+    raw = np.asarray(show(view.model_copy(update={"standardize": False}), data).dev.x)
     assert count_calls(tmp_path / "own") == calls > 0
     np.testing.assert_array_equal(np.asarray(again.dev.x), np.asarray(shown.dev.x))
     assert np.abs(raw).max() <= 1
@@ -63,10 +73,10 @@ def test_features_are_computed_once_and_scaled_by_train(tmp_path: Path) -> None:
 def test_features_of_other_samples_are_those_of_the_split(tmp_path: Path) -> None:
     """New samples get the features that they would have in a split; none give none."""
     view, data = write_extractor(tmp_path / "own"), prepared(tmp_path)
-    show = make_view(view, data)
-    expected = np.asarray(apply_view(view, data).dev.x)
-    np.testing.assert_array_equal(np.asarray(show(data.dev.x)), expected)
-    assert np.asarray(show(data.dev.x[:0])).shape == (0, 3)
+    expected = np.asarray(show(view, data).dev.x)
+    show_other = make_view(view, data)
+    np.testing.assert_array_equal(np.asarray(show_other(data.dev.x)), expected)
+    assert np.asarray(show_other(data.dev.x[:0])).shape == (0, 3)
 
 
 def test_features_in_memory_are_those_in_files(tmp_path: Path) -> None:
@@ -74,7 +84,7 @@ def test_features_in_memory_are_those_in_files(tmp_path: Path) -> None:
     view, data = write_extractor(tmp_path / "own"), prepared(tmp_path)
     in_memory = apply_view(view, replace(data, path=None))
     assert not (tmp_path / "data" / "toy" / "features").exists()
-    np.testing.assert_array_equal(np.asarray(in_memory.train.x), np.asarray(apply_view(view, data).train.x))
+    np.testing.assert_array_equal(np.asarray(in_memory.train.x), np.asarray(show(view, data).train.x))
     identities = [collect_inputs(view, one).identity() for one in (data, replace(data, path=None))]
     assert identities[0] == identities[1]
 
@@ -90,6 +100,11 @@ BROKEN = [
     ("return np.ones((len(batch), 2)) * 1e300", "not a finite number of 32 bits"),
     ("return np.random.normal(size=(len(batch), 2))", "other features for the same batch a second time"),
     ("return batch - batch.mean(axis=0) * 3", "other features for a sample in another batch"),
+    ("return np.c_[np.full(len(batch), 1e3), np.random.normal(size=len(batch))]", "second time .feature 1 differs"),
+    (
+        "return np.c_[np.full(len(batch), 9.0), (batch - batch.mean(axis=0)) / 9]",
+        r"another batch .feature \d differs",
+    ),
     ("return np.ones((len(batch), len(batch)), np.float32)", "4 features of a sample, and 8 before"),
     ("return 1 / 0", r"extractor\.py:5: ZeroDivisionError: division by zero"),
     ("batch[:] = 0\nreturn np.asarray(batch).astype(str)", "numbers of type <U"),
@@ -101,8 +116,8 @@ def test_broken_contract_is_refused(tmp_path: Path, body: str, message: str) -> 
     """The message names dataset, key, file and function, and what to return; nothing is written."""
     view, data = write_callable(tmp_path / "own", body), prepared(tmp_path)
     with pytest.raises(UserError, match=rf"dataset toy, view: build: .*extractor\.py:build: .*{message}"):
-        apply_view(view, data)
-    assert not list((tmp_path / "data" / "toy").rglob("*.npy.part")) and not list(
+        show(view, data)
+    assert not list((tmp_path / "data" / "toy").rglob("*.part.*")) and not list(
         (tmp_path / "data" / "toy" / "features").glob("*/*.npy")
     )
 
@@ -111,14 +126,26 @@ def test_features_that_change_with_what_was_seen_are_refused(tmp_path: Path) -> 
     """An extractor that learns from the samples would give each split other features."""
     body = "extract.seen = getattr(extract, 'seen', 0) + (len(batch) > 8)\nreturn (batch + extract.seen)"
     with pytest.raises(UserError, match="other features for the first samples after all samples"):
-        apply_view(write_callable(tmp_path / "own", body), prepared(tmp_path))
+        show(write_callable(tmp_path / "own", body), prepared(tmp_path))
+
+
+@pytest.mark.parametrize("changes", [{"code": CODE.replace("tanh", "sin")}, {"seed": 1}])
+def test_files_that_change_meanwhile_are_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """Features of the code that was loaded are not kept under the identity of what was saved later."""
+    data = prepared(tmp_path)
+    view = write_extractor(tmp_path / "own")
+    with pytest.raises(UserError, match=r"dataset toy, view: build: .*changed meanwhile\. Run again"):
+        feature_store.write_features(
+            view, data, plan_key(view), progress=lambda share, line: write_extractor(tmp_path / "own", **changes)
+        )
+    assert not list((tmp_path / "data" / "toy" / "features").glob("*/*"))
 
 
 def test_number_of_features_is_one(tmp_path: Path) -> None:
     """Another number of features in a later batch is refused."""
     body = "return np.ones((len(batch), 2 + (len(batch) == 12)), np.float32)"
     with pytest.raises(UserError, match="3 features of a sample, and 2 before"):
-        apply_view(write_callable(tmp_path / "own", body, batch_size=16), prepared(tmp_path))
+        show(write_callable(tmp_path / "own", body, batch_size=16), prepared(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +166,7 @@ def test_function_that_cannot_build_is_refused(tmp_path: Path, code: str, messag
     """What fails before the first batch has the same message."""
     view = write_extractor(tmp_path / "own", code)
     with pytest.raises(UserError, match=rf"view: build: .*extractor\.py:build: .*{message}"):
-        apply_view(view, prepared(tmp_path))
+        show(view, prepared(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -175,6 +202,7 @@ def test_identity_is_that_of_code_weights_and_arguments(tmp_path: Path) -> None:
     data = prepared(tmp_path)
 
     def identify(view: ExtractedView) -> tuple[str, str]:
+        compute_features(view, data)
         return plan_key(view), str(collect_inputs(view, data).identity())
 
     first = write_extractor(tmp_path / "one")
@@ -189,6 +217,17 @@ def test_identity_is_that_of_code_weights_and_arguments(tmp_path: Path) -> None:
     found = [base, *map(identify, others)]
     assert len({key for key, _ in found}) == len({identity for _, identity in found}) == 5
     assert identify(first.model_copy(update={"standardize": False})) == base, "a key of the view alone"
+
+
+def test_other_values_of_blindtune_are_other_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What blindtune's own code gave before a change of values is not found again."""
+    view, data = write_extractor(tmp_path / "own"), prepared(tmp_path)
+    show(view, data)
+    before, calls = plan_key(view), count_calls(tmp_path / "own")
+    monkeypatch.setattr(extractor_code, "VALUES_VERSION", extractor_code.VALUES_VERSION + 1)
+    assert plan_key(view) != before
+    show(view, data)
+    assert count_calls(tmp_path / "own") == 2 * calls
 
 
 def test_frozen_identity_holds_what_the_view_is(tmp_path: Path) -> None:
@@ -243,7 +282,10 @@ def test_decode_refuses_another_extractor_before_it_begins(tmp_path: Path) -> No
     """Other weights than the model was frozen with are refused, and the ledger has no line of it."""
     lab = DecodeLab(tmp_path)
     folder = lab.freeze(settings=knn(write_extractor(tmp_path / "own")))
-    write_extractor(tmp_path / "own", seed=1)
+    view = write_extractor(tmp_path / "own", seed=1)
+    with pytest.raises(UserError, match="has no features by"):
+        lab.decode(folder)
+    compute_features(view, lab.places.open())
     with pytest.raises(UserError, match="was frozen with another extractor"):
         lab.decode(folder)
     assert Ledger(lab.ledger).read().entries == []
@@ -272,22 +314,62 @@ def test_study_never_opens_eval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         lab.decode(folder)
 
 
+def test_moved_files_keep_the_records_of_a_study(tmp_path: Path) -> None:
+    """A study that was killed goes on from its records where the files of its view have moved meanwhile."""
+    lab = DecodeLab(tmp_path)
+    folder = lab.freeze(settings=knn(write_extractor(tmp_path / "own")))
+    (folder / "card.json").unlink()
+    trials = (folder / "trials.jsonl").read_bytes()
+    shutil.move(tmp_path / "own", tmp_path / "moved")
+    assert lab.freeze(settings=knn(write_extractor(tmp_path / "moved"))) == folder
+    assert (folder / "trials.jsonl").read_bytes() == trials and not list(folder.parent.glob("*superseded*"))
+    lab.freeze(settings=knn(write_extractor(tmp_path / "moved", standardize=False)))
+    assert len(list(folder.parent.glob("*superseded*"))) == 1
+
+
+@pytest.mark.parametrize("is_estimate", [False, True])
+def test_study_computes_no_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_estimate: bool) -> None:
+    """Code that is saved while a study runs is not run by it, and its model has the features that it was fitted on."""
+    lab, own = DecodeLab(tmp_path), tmp_path / "own"
+    view = write_extractor(own)
+    folder = tmp_path / "data" / "toy" / "features"
+
+    def apply_and_save(*args: Any) -> Any:
+        shown = apply_view(*args)
+        write_extractor(own, CODE.replace("tanh", "sin"))
+        return shown
+
+    monkeypatch.setattr(run, "apply_view", apply_and_save)
+    splits = {name: {"n_neighbors": 3, "n_estimators": 3} for name in ("train", "dev", "eval")}
+    settings = Bayes.model_validate({"kind": "bayes", "view": view, **splits}) if is_estimate else knn(view)
+    card = read_card(lab.freeze(settings=settings) / "card.json")
+    [record] = folder.glob(f"*/{feature_store.RECORD}")
+    assert card.preprocessing is not None
+    assert card.preprocessing["features"]["extractor"] == read_json(record)["extractor"]
+    calls = count_calls(own)
+    with pytest.raises(UserError, match=r"dataset toy, view: .*has no features by .* Run again: the job features"):
+        run.run_study(study(settings), lab.places.open(), files={}, code="code", folder=own, job_log=JobLog())
+    assert count_calls(own) == calls and len(list(folder.glob("*/"))) == 1
+
+
 @pytest.mark.parametrize("name", ["train.npy", "features.json"])
 def test_changed_features_are_noticed(tmp_path: Path, name: str) -> None:
     """A changed array is refused by name; a changed record counts for nothing, and features are computed again."""
     view, data = write_extractor(tmp_path / "own"), prepared(tmp_path)
-    before = np.array(np.asarray(apply_view(view, data).train.x))
+    before = np.array(np.asarray(show(view, data).train.x))
     [path] = (tmp_path / "data" / "toy" / "features").glob(f"*/{name}")
     feature_store._opened.clear()
     if name.endswith(".json"):
         write_json(path, read_json(path) | {"n_features": 4})
-        np.testing.assert_array_equal(np.asarray(apply_view(view, data).train.x), before)
+        with pytest.raises(UserError, match=r"has no features by .*extractor\.py as it is now.* Run again"):
+            apply_view(view, data)
+        np.testing.assert_array_equal(np.asarray(show(view, data).train.x), before)
         return
     np.save(path, np.load(path) + 1)
     with pytest.raises(UserError, match=r"train\.npy: not what was computed, by .*features\.json"):
         apply_view(view, data)
-    assert feature_store.write_features(view, data, plan_key(view))["n_features"] == 3
-    np.testing.assert_array_equal(np.asarray(apply_view(view, data).train.x), before)
+    assert feature_store.write_features(view, data, plan_key(view))[1]["n_features"] == 3
+    np.testing.assert_array_equal(np.asarray(show(view, data).train.x), before)
 
 
 def test_write_features_says_what_is_there(tmp_path: Path) -> None:
@@ -295,13 +377,14 @@ def test_write_features_says_what_is_there(tmp_path: Path) -> None:
     view, data = write_extractor(tmp_path / "own"), prepared(tmp_path)
     lines: list[str] = []
     shares: list[float] = []
-    record = feature_store.write_features(
+    folder, record = feature_store.write_features(
         view, data, plan_key(view), lines.append, lambda share, line: shares.append(share)
     )
+    assert folder.name == plan_key(view) and (folder / "train.npy").exists()
     assert shares[-1] == 1 and shares == sorted(shares)
     assert record["versions"]["numpy"] == np.__version__
     calls = count_calls(tmp_path / "own")
-    assert feature_store.write_features(view, data, "0" * 16, lines.append) == record
+    assert feature_store.write_features(view, data, "0" * 16, lines.append) == (folder, record)
     assert count_calls(tmp_path / "own") == calls
     assert "3 features of each of 90 samples" in lines[0] and "are there already" in lines[1]
 
@@ -316,7 +399,7 @@ def test_exported_network_has_the_statistics_of_its_features(tmp_path: Path) -> 
     write_torch([read_study(Path(lab.paths.study("toy", "expert", 42)))], tmp_path / "out")
     [path] = (tmp_path / "out").rglob("model.json")
     content = read_json(path)
-    raw = np.asarray(apply_view(write_extractor(tmp_path / "own", standardize=False), lab.places.open()).train.x)
+    raw = np.asarray(show(write_extractor(tmp_path / "own", standardize=False), lab.places.open()).train.x)
     np.testing.assert_allclose(content["features_of_train"]["mean"], raw.mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(content["features_of_train"]["deviation"], raw.std(axis=0), atol=1e-6)
     assert content["input"]["shape"] == ["n_samples", 3]
@@ -325,8 +408,8 @@ def test_exported_network_has_the_statistics_of_its_features(tmp_path: Path) -> 
 def test_other_data_have_other_features(tmp_path: Path) -> None:
     """Features are those of the present train and dev: data that were prepared again get their own."""
     view = write_extractor(tmp_path / "own")
-    first = np.array(np.asarray(apply_view(view, prepared(tmp_path)).train.x))
-    other = np.asarray(apply_view(view, prepared(tmp_path, seed=5)).train.x)
+    first = np.array(np.asarray(show(view, prepared(tmp_path)).train.x))
+    other = np.asarray(show(view, prepared(tmp_path, seed=5)).train.x)
     assert first.shape == other.shape and not np.array_equal(first, other)
 
 

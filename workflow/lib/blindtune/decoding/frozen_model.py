@@ -20,7 +20,7 @@ from blindtune.study.rebuild import rebuild_model
 from blindtune.training.base import Model, TrainingTask
 from blindtune.training.registry import create_trainer
 from blindtune.views.apply import collect_inputs, make_view, show_split
-from blindtune.views.base import StoredView, ViewFunction
+from blindtune.views.base import StoredView, ViewFunction, ViewInputs
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class FrozenModel:
             )
         if self.card.preprocessing is None:
             return  # a card of before; its identity does not say
-        if self.card.preprocessing != collect_inputs(self.settings.view, self.data).identity():
+        if self.card.preprocessing != self.view_inputs.identity():
             what = "other settings of the preparation that its view takes"
             if "features" in self.card.preprocessing:
                 what = "another extractor (its code, weights or arguments), or other features of train and dev"
@@ -88,9 +88,14 @@ class FrozenModel:
         return self.model.predict(x)
 
     @cached_property
+    def view_inputs(self) -> ViewInputs:
+        """What its view takes of the dataset besides samples."""
+        return collect_inputs(self.settings.view, self.data)
+
+    @cached_property
     def view(self) -> ViewFunction:
         """The view of its system, from stored samples to what the model gets."""
-        return make_view(self.settings.view, self.data)
+        return make_view(self.settings.view, self.data, self.view_inputs)
 
     @property
     def task(self) -> TrainingTask:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from blindtune.config.study import Study
 from blindtune.core.job_log import JobLog
@@ -16,6 +17,7 @@ class StudyContext:
     Attributes:
         study: the config of the study.
         data: train and dev, with the view of the system applied.
+        preprocessing: what the view took of the dataset besides samples, collected once, before it was applied.
         folder: the folder of the study, which holds its records.
         job_log: takes messages and progress.
         workers: number of cores to use; changes no record.
@@ -27,6 +29,7 @@ class StudyContext:
 
     study: Study
     data: Prepared
+    preprocessing: dict[str, Any]
     folder: Path
     job_log: JobLog = field(default_factory=JobLog)
     workers: int = 1

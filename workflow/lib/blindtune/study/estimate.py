@@ -42,7 +42,7 @@ def estimate(context: StudyContext, settings: Bayes) -> ModelCard:
     import sklearn
 
     return ModelCard(
-        **card_identity(study, data),
+        **card_identity(context),
         budget=None,
         trial=None,
         hyperparameters=values,

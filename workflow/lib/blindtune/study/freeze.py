@@ -64,7 +64,7 @@ def freeze(
     )
     train_error, train_metric = score_split(model, data.train, chosen.metric, task.classes)
     return ModelCard(
-        **card_identity(study, data),
+        **card_identity(context),
         budget=study.budget if isinstance(study.settings, Tuned) else None,
         trial=chosen.number,
         hyperparameters=dict(chosen.hyperparameters),

@@ -2,14 +2,17 @@
 
 from typing import Any
 
-from blindtune.config.study import Study
-from blindtune.datasets.prepared import Prepared
+from blindtune.study.context import StudyContext
 from blindtune.study.model_code import digest_model_code
-from blindtune.views.apply import collect_inputs
 
 
-def card_identity(study: Study, data: Prepared) -> dict[str, Any]:
-    """Return the fields of a card that say which study and which data it comes from."""
+def card_identity(context: StudyContext) -> dict[str, Any]:
+    """Return the fields of a card that say which study and which data it comes from.
+
+    Args:
+        context: the study, whose data have the view applied, so that nothing of the view can be collected from them.
+    """
+    study, data = context.study, context.data
     return {
         "study": study.id,
         "config": study.config,
@@ -21,7 +24,7 @@ def card_identity(study: Study, data: Prepared) -> dict[str, Any]:
         "settings": study.settings.model_dump(mode="json"),
         "score_epoch": study.score_epoch,
         "data_sha256": data.sha256,
-        "preprocessing": collect_inputs(study.settings.view, data).identity(),
+        "preprocessing": context.preprocessing,
         "code_sha256": digest_model_code(study.settings, data.manifest["source"]["source"]),
         "classes": len(data.classes),
     }

@@ -10,6 +10,7 @@ from blindtune.core.files import canonical_json, next_free_path, read_json, writ
 from blindtune.core.job_log import JobLog
 from blindtune.core.yaml_files import read_yaml
 from blindtune.models.own_code import digest_code
+from blindtune.records.model_card import describe_view_alone
 from blindtune.tuners.engines import engine_versions
 
 _ADVICE = "Restore it, or move the study's folder away and run again."
@@ -34,6 +35,9 @@ def build_protocol(
         excluded["budget"] = True
     # The metric is left out if it is the error, as in studies of before.
     described = study.model_dump(mode="json", exclude=excluded)
+    # Files of a view's own code may move: `preprocessing` has what they contain.
+    if "view" in described["settings"]:
+        described["settings"]["view"] = describe_view_alone(described["settings"]["view"])
     # Unlike a larger budget, another limit of each trial gives the recorded trials other outcomes.
     if study.budget is not None and study.budget.trial_seconds is not None:
         described.setdefault("budget", {})["trial_seconds"] = study.budget.trial_seconds

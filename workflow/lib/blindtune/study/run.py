@@ -65,13 +65,15 @@ def run_study(
     """
     check_study_engine(study)
     check_defined(study, data)
-    preprocessing = collect_inputs(study.settings.view, data).identity()
+    inputs = collect_inputs(study.settings.view, data)
+    preprocessing = inputs.identity()
     protocol = build_protocol(study, data.sha256, preprocessing, files, code)
     with claim(folder, f"the study {study.id}", wait_seconds=wait_seconds, notify=job_log.info) as held:
         prepare_folder(folder, protocol, study.id, job_log)
         context = StudyContext(
             study=study,
-            data=apply_view(study.settings.view, data),
+            data=apply_view(study.settings.view, data, inputs),
+            preprocessing=preprocessing,
             folder=folder,
             job_log=job_log,
             workers=workers,

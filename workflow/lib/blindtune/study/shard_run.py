@@ -56,13 +56,16 @@ def run_shard(
     """
     check_study_engine(study)
     check_defined(study, data)
-    protocol = build_protocol(study, data.sha256, collect_inputs(study.settings.view, data).identity(), files, code)
+    inputs = collect_inputs(study.settings.view, data)
+    preprocessing = inputs.identity()
+    protocol = build_protocol(study, data.sha256, preprocessing, files, code)
     folder = folder_of(output)
     with claim(output, f"{shard} of the study {study.id}", wait_seconds=wait_seconds, notify=job_log.info) as held:
         prepare_folder(folder, protocol | {"shard": str(shard)}, f"{study.id}, {shard}", job_log)
         context = StudyContext(
             study=study,
-            data=apply_view(study.settings.view, data),
+            data=apply_view(study.settings.view, data, inputs),
+            preprocessing=preprocessing,
             folder=folder,
             job_log=job_log,
             workers=workers,

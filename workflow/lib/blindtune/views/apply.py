@@ -11,19 +11,20 @@ from blindtune.views.config import ViewConfig
 from blindtune.views.registry import view_entries
 
 
-def make_view(config: ViewConfig, data: Prepared) -> ViewFunction:
+def make_view(config: ViewConfig, data: Prepared, inputs: ViewInputs | None = None) -> ViewFunction:
     """Return the function that turns stored samples of a dataset into what a model gets.
 
     Args:
         config: of the view.
         data: the dataset; the view takes its statistics from train alone.
+        inputs: as `collect_inputs` returns them; None: they are collected.
 
     Raises:
         UserError: the view does not fit the dataset; raised by this function or by the one that it returns.
     """
     entries = view_entries(config.kind, data.manifest["source"]["source"])
     create, *others = (load_object(entry.create) for entry in entries)
-    view: ViewFunction = create(config, collect_inputs(config, data), *others)
+    view: ViewFunction = create(config, collect_inputs(config, data) if inputs is None else inputs, *others)
     return view
 
 
@@ -73,16 +74,17 @@ def show_split(view: ViewFunction, data: Prepared, name: Literal["train", "dev"]
     return view((data.train if name == "train" else data.dev).x)
 
 
-def apply_view(config: ViewConfig, data: Prepared) -> Prepared:
+def apply_view(config: ViewConfig, data: Prepared, inputs: ViewInputs | None = None) -> Prepared:
     """Return the dataset with a view applied to train and dev.
 
     Args:
         config: of the view.
         data: the dataset as it is stored.
+        inputs: as `collect_inputs` returns them; None: they are collected.
 
     Raises:
         UserError: the view does not fit the dataset.
     """
-    view = make_view(config, data)
+    view = make_view(config, data, inputs)
     train = replace(data.train, x=show_split(view, data, "train"))
     return replace(data, train=train, dev=replace(data.dev, x=show_split(view, data, "dev")))

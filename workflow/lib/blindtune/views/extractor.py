@@ -5,6 +5,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,31 @@ from blindtune.core.failures import is_machine_error
 from blindtune.models.own_code import LoadedCode, OwnCodeError, load_code
 from blindtune.views.base import Floats
 from blindtune.views.config import ExtractedView
-from blindtune.views.extractor_code import read_extractor, split_build
+from blindtune.views.extractor_code import identify, read_extractor, split_build
 
 #: Samples on which an extractor is tried, and which are computed again to compare.
 PROBE_ROWS = 8
 
-#: How far features of a sample may differ between two computations, as a share of the largest one. Another batch size,
-#: another machine and half precision change less; dropout, other weights and batch normalization in training more.
-_TOLERANCE = 0.01
 
-#: The same for the same batch, computed twice in a row.
-_REPEAT_TOLERANCE = 1e-4
+@dataclass(frozen=True)
+class _Tolerance:
+    """How far a feature may differ between two computations of the same samples.
+
+    Attributes:
+        share: of the largest value of this feature.
+        floor: of the largest value of all features: a feature near zero has rounding errors of what it is a sum of.
+    """
+
+    share: float
+    floor: float
+
+
+#: Another batch size, another machine and half precision (it rounds to 0.001) change less; dropout, other weights and
+#: batch normalization in training more.
+_OTHER_BATCH = _Tolerance(share=0.01, floor=0.001)
+
+#: The same batch, computed twice in a row; the floor is that of rounding to 32 bits.
+_SAME_BATCH = _Tolerance(share=1e-4, floor=1e-6)
 
 
 class Extractor:
@@ -47,6 +62,22 @@ class Extractor:
         self._path, self._input_shape = path, input_shape
         self._built: tuple[LoadedCode, Callable[..., Any]] | None = None
         self._n_features: int | None = None
+        self._identity: dict[str, Any] | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """Return what identifies the code and the weights, as they were when they were first asked for or loaded."""
+        if self._identity is None:
+            self._identity = identify(self._config)
+        return self._identity
+
+    def check_unchanged(self) -> None:
+        """Refuse features of code or weights that were saved meanwhile: a computation may take hours.
+
+        Raises:
+            UserError: the files are others now than those that were loaded.
+        """
+        if identify(self._config) != self.identity():
+            raise UserError(f"{self._where}: the code or the weights changed meanwhile. Run again.")
 
     def iterate(self, x: NDArray[Any], notify: Callable[[int], None] = lambda done: None) -> Iterator[Floats]:
         """Yield the features of samples, batch by batch, in their order; each batch begins at a multiple of its size.
@@ -74,7 +105,7 @@ class Extractor:
         self._compare(
             self.extract(x[: len(first)]),
             first,
-            _TOLERANCE,
+            _OTHER_BATCH,
             "other features for the first samples after all samples than before",
             "Keep nothing of one batch for the next one; in PyTorch, call model.eval()",
         )
@@ -111,7 +142,7 @@ class Extractor:
         self._compare(
             self.extract(x),
             features,
-            _TOLERANCE,
+            _OTHER_BATCH,
             f"other features for {what} now than it gave before",
             "It depends on more than its code, weights and arguments, such as a version of a library or another file. "
             "Restore that, or remove the folder of the features and run again",
@@ -119,6 +150,7 @@ class Extractor:
 
     def _build(self) -> tuple[LoadedCode, Callable[..., Any]]:
         if self._built is None:
+            self.identity()  # before the files are read
             code, config = read_extractor(self._config), self._config
             with self._explaining(None):
                 loaded = load_code(code)
@@ -203,7 +235,7 @@ class Extractor:
         self._compare(
             self.extract(x[: len(first)]),
             first,
-            _REPEAT_TOLERANCE,
+            _SAME_BATCH,
             "other features for the same batch a second time",
             "Switch off what is random: in PyTorch call model.eval(), in Keras call model(x, training=False)",
         )
@@ -212,17 +244,23 @@ class Extractor:
             self._compare(
                 self.extract(x[:half]),
                 first[:half],
-                _TOLERANCE,
+                _OTHER_BATCH,
                 "other features for a sample in another batch",
                 "A feature depends on its own sample alone: normalise by constants, and in PyTorch call model.eval()",
             )
 
-    def _compare(self, found: Floats, expected: Floats, tolerance: float, what: str, advice: str) -> None:
-        is_same = found.shape == expected.shape
-        difference = float(np.abs(found - expected).max()) if is_same else float("inf")
-        if difference > tolerance * float(np.abs(expected).max()):
-            shown = f" (they differ by up to {difference:.3g})" if is_same else ""
-            raise UserError(f"{self._where}: its callable gives {what}{shown}. {advice}.")
+    def _compare(self, found: Floats, expected: Floats, tolerance: _Tolerance, what: str, advice: str) -> None:
+        """Refuse features of the same samples, (n_rows, n_features) each, if one of them differs."""
+        shown = ""
+        if found.shape == expected.shape:
+            difference = np.abs(found.astype(np.float64) - expected).max(axis=0)
+            largest = np.abs(expected).max(axis=0)
+            excess = difference - (tolerance.share * largest + tolerance.floor * largest.max())
+            worst = int(excess.argmax())
+            if excess[worst] <= 0:
+                return
+            shown = f" (feature {worst} differs by up to {difference[worst]:.3g})"
+        raise UserError(f"{self._where}: its callable gives {what}{shown}. {advice}.")
 
 
 def _seed_generators() -> None:

@@ -19,6 +19,10 @@ from blindtune.views.config import BUILD, ExtractedView
 #: The function of a file that names none.
 _FUNCTION = "build"
 
+#: Raise it when `blindtune.views.extractor` or `blindtune.views.feature_store` give other features than before: all are
+#: then computed again. Other changes of blindtune's code keep the features, which may have taken hours.
+VALUES_VERSION = 1
+
 #: A folder that only decode opens.
 _SEALED = "sealed"
 
@@ -95,7 +99,7 @@ def plan_key(config: ExtractedView) -> str:
 
 
 def identify(config: ExtractedView) -> dict[str, Any]:
-    """Return what identifies the extractor of a view, as plain data: its code, its weights, and how it is called.
+    """Return what identifies the extractor of a view, as plain data: its code, its weights, and how blindtune calls it.
 
     Places of files do not count. The name of the file of the code does, as for a network in code.
 
@@ -117,6 +121,7 @@ def _describe_code(config: ExtractedView) -> dict[str, Any]:
         "code_sha256": read_extractor(config).sha256,
         "arguments": config.arguments,
         "batch_size": config.batch_size,
+        "values_version": VALUES_VERSION,
     }
 
 

@@ -75,8 +75,8 @@ def write_features(
     report: Callable[[str], None] = lambda line: None,
     progress: Callable[[float, str], None] = lambda share, line: None,
     wait_seconds: float = _WAIT_SECONDS,
-) -> dict[str, Any]:
-    """Compute the features of train and dev, unless they are there, and return their record.
+) -> tuple[Path, dict[str, Any]]:
+    """Compute the features of train and dev, unless they are there.
 
     Args:
         config: of the view.
@@ -85,6 +85,10 @@ def write_features(
         report: takes a line about what was done.
         progress: takes the share of the samples that are done, and a line.
         wait_seconds: how long to wait for another process that computes them.
+
+    Returns:
+        folder: of the features, which has another name if another key had the same.
+        record: of the features.
 
     Raises:
         ClaimedError: another process computes them.
@@ -97,33 +101,36 @@ def write_features(
         known = _find_valid(config, data)
         if known is not None and _is_whole(*known, ("train", "dev")):
             report(f"{data.name}: the features of {config.build} are there already")
-            return known[1]
+            return known
         record = _compute(config, data, folder, held, progress)
     report(
         f"{data.name}: {record['n_features']:,} features of each of {len(data.train.y) + len(data.dev.y):,} samples of "
         f"train and dev, computed by {config.build}"
     )
-    return record
+    return folder, record
 
 
 def open_features(config: ExtractedView, data: Prepared) -> OpenFeatures:
-    """Return the features of train and dev; they are computed now if they never were.
+    """Return the features of train and dev, which `write_features` has computed.
 
     Args:
         config: of the view.
-        data: the dataset; if it was not opened from a manifest, nothing is written.
+        data: the dataset as it is stored; if it was not opened from a manifest, they are computed in memory.
 
     Raises:
-        UserError: as `write_features`, or a file is not what was written.
+        UserError: they were not computed, or a file is not what was written.
     """
     if data.path is None:
         return _compute_in_memory(config, data)
     found = _find_valid(config, data)
     if found is None:
-        write_features(config, data, plan_key(config))
-        found = _find_valid(config, data)
-    if found is None:
-        raise UserError(f"{_folder_of(data)}: the code or the weights of {config.build} changed meanwhile. Run again.")
+        # Nothing is computed here: a study runs no code of the user, and its data may have the view applied.
+        output = _folder_of(data) / f"{plan_key(config)}.json"
+        first = f"Remove {output} and run" if output.exists() else "Run"
+        raise UserError(
+            f"dataset {data.name}, view: {_folder_of(data)} has no features by {config.build} as it is now: the code "
+            f"or the weights changed meanwhile, or files were lost. {first} again: the job features computes them."
+        )
     folder, record = found
     return _open_folder(folder, record, data)
 
@@ -176,7 +183,7 @@ def keep_sealed(
         UserError: as `write_features`.
     """
     place = folder / plan_key(config)
-    wanted = {"extractor": identify(config), "data_sha256": sha256}
+    wanted = {"extractor": extractor.identity(), "data_sha256": sha256}
     with claim(place, "the features of eval", wait_seconds=_WAIT_SECONDS, notify=lambda line: None) as held:
         record = _read_record(place)
         if record is None or not (_fits(record, wanted) and _is_whole(place, record, ("eval",))):
@@ -184,6 +191,7 @@ def keep_sealed(
                 written = _SplitWriter("eval", len(x))
                 transaction.write(place / "eval.npy", partial(written.write, extractor.iterate(x)))
                 held.check()
+                extractor.check_unchanged()
                 content = wanted | {"splits": {"eval": written.describe()}, "n_features": written.n_features}
                 transaction.write(place / RECORD, json_writer(_signed(content)))
         return open_array(place / "eval.npy", _advice(place))
@@ -241,6 +249,7 @@ def _compute(
 ) -> dict[str, Any]:
     """Compute and write the features of train and dev, and their record last."""
     extractor = Extractor(config, data.name, data.sample_shape)
+    extractor.identity()
     splits = {"train": data.train.x, "dev": data.dev.x}
     total, done = sum(map(len, splits.values())), 0
     written = {name: _SplitWriter(name, len(x)) for name, x in splits.items()}
@@ -257,18 +266,19 @@ def _compute(
             transaction.write(folder / f"{name}.npy", partial(written[name].write, features))
             done += len(x)
         held.check()
-        record = _signed(_describe(config, data, written))
+        record = _signed(_describe(extractor, data, written))
         transaction.write(folder / RECORD, json_writer(record))
     return record
 
 
-def _describe(config: ExtractedView, data: Prepared, written: Mapping[str, "_SplitWriter"]) -> dict[str, Any]:
+def _describe(extractor: Extractor, data: Prepared, written: Mapping[str, "_SplitWriter"]) -> dict[str, Any]:
+    extractor.check_unchanged()
     splits = {name: one.describe() for name, one in written.items()}
     mean, deviation = written["train"].statistics()
     return {
         "dataset": data.name,
         "data_sha256": data.sha256,
-        "extractor": identify(config),
+        "extractor": extractor.identity(),
         "n_features": written["train"].n_features,
         "splits": splits,
         "sha256": digest_json(splits),
@@ -283,7 +293,7 @@ def _compute_in_memory(config: ExtractedView, data: Prepared) -> OpenFeatures:
     for name, x in (("train", data.train.x), ("dev", data.dev.x)):
         written[name] = _SplitWriter(name, len(x))
         arrays[name] = np.concatenate(list(written[name].follow(extractor.iterate(x))))
-    record = _describe(config, data, written)
+    record = _describe(extractor, data, written)
     return OpenFeatures(arrays, *written["train"].statistics(), record["extractor"], record["sha256"], data)
 
 
