@@ -35,9 +35,6 @@ def build_protocol(
         excluded["budget"] = True
     # The metric is left out if it is the error, as in studies of before.
     described = study.model_dump(mode="json", exclude=excluded)
-    # Files of a view's own code may move: `preprocessing` has what they contain.
-    if "view" in described["settings"]:
-        described["settings"]["view"] = describe_view_alone(described["settings"]["view"])
     # Unlike a larger budget, another limit of each trial gives the recorded trials other outcomes.
     if study.budget is not None and study.budget.trial_seconds is not None:
         described.setdefault("budget", {})["trial_seconds"] = study.budget.trial_seconds
@@ -80,9 +77,10 @@ def prepare_folder(folder: Path, protocol: dict[str, Any], study_id: str, job_lo
         job_log.info(f"{study_id}: its config, data or code changed; the records so far were moved to {superseded}")
     if not path.exists():
         _restore_superseded(folder, protocol, study_id, job_log)
-    if not path.exists():
-        if (folder / "trials.jsonl").exists():
-            raise UserError(f"{folder}: holds trials but no protocol.json. {_ADVICE}")
+    if not path.exists() and (folder / "trials.jsonl").exists():
+        raise UserError(f"{folder}: holds trials but no protocol.json. {_ADVICE}")
+    # It is also written if files of code have moved, so that it names those that are there.
+    if not path.exists() or read_json(path) != protocol:
         write_json(path, protocol)
 
 
@@ -115,6 +113,19 @@ def is_folder_of(folder: Path, protocol: dict[str, Any]) -> bool:
 
 def _is_protocol(path: Path, protocol: dict[str, Any]) -> bool:
     try:
-        return canonical_json(read_json(path)) == canonical_json(protocol)
+        return _identify(read_json(path)) == _identify(protocol)
     except UserError as error:
         raise UserError(f"{path}: cannot be read. {_ADVICE}") from error
+
+
+def _identify(protocol: Any) -> str:
+    """Return what two protocols have in common if they are of the same records.
+
+    Files of a view's own code may move: ``preprocessing`` has what they contain.
+    """
+    if isinstance(protocol, dict) and isinstance(study := protocol.get("study"), dict):
+        settings = study.get("settings")
+        if isinstance(settings, dict) and "view" in settings:
+            settings = settings | {"view": describe_view_alone(settings["view"])}
+            protocol = protocol | {"study": study | {"settings": settings}}
+    return canonical_json(protocol)
