@@ -244,7 +244,7 @@ def test_profiles_of_clusters_group_the_same_jobs() -> None:
     rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow" / "rules").glob("*.smk"))
     for entry in slurm["group-components"]:
         name = entry.partition("=")[0]
-        assert f'    group:\n        "{name}"' in rules or f'light("{name}"' in rules
+        assert f'    group:\n        "{name}"' in rules or f'light("{name}"' in rules or f'kind="{name}"' in rules
 
 
 def test_slurm_is_asked_by_a_command_that_shows_cancelled_jobs() -> None:

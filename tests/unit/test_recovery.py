@@ -56,7 +56,7 @@ def test_recover_removes_the_lock_when_nothing_runs(folder: Path, unlocked: list
         ("resources/a.csv", OTHER, "resources/a.csv: is in use by process 12 on other"),
         # Below the prefix of a module.
         ("tuned/results/toy", OTHER, "tuned/results/toy: is in use by process 12 on other"),
-        ("parts/tuned/results/toy", OTHER, "parts/tuned/results/toy: is in use by process 12 on other"),
+        ("a/b/tuned/results/toy", OTHER, "a/b/tuned/results/toy: is in use by process 12 on other"),
         ("results/toy/studies/a/b/42", {"scheduler": "Slurm", "job_id": "7", **OTHER}, "to end it: scancel 7"),
         ("results/toy/studies/a/b/42", {"scheduler": "LSF", "job_id": "7[1]", **OTHER}, "to end it: bkill '7[1]'"),
         ("results/toy/studies/a/b/42", {"content": b"{}"}, "unknown process"),
@@ -81,6 +81,16 @@ def test_recover_finds_claims_through_links(folder: Path, unlocked: list[Path], 
     (folder / "results" / "y").symlink_to(folder / "results")
     assert main(["recover"]) == 1
     assert capsys.readouterr().out.count("results/x/data/toy: is in use") == 1
+
+
+def test_recover_leaves_runs_alone_that_were_started_elsewhere(
+    folder: Path, unlocked: list[Path], capsys: Capture
+) -> None:
+    """A folder below that has its own folder of Snakemake is another run's."""
+    (folder / "other" / ".snakemake").mkdir(parents=True)
+    leave_claim(folder / "other" / "results" / "toy", **OTHER)
+    assert main(["recover"]) == 0
+    assert len(unlocked) == 1 and "in use" not in capsys.readouterr().out
 
 
 def test_recover_names_jobs_that_wait_in_the_queue(

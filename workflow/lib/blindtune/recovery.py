@@ -16,9 +16,11 @@ from blindtune.core.errors import UserError
 from blindtune.core.schedulers import SchedulerJob, list_slurm_jobs
 from blindtune.start import find_snakefile
 
-#: Folders of a run in which its jobs claim what they write, and how deep they are below the prefix of a module.
+#: Folders of a run in which its jobs claim what they write, and the folders that the prefix of a module has at most.
 FOLDERS = ("results", "resources")
 _MAX_PREFIX = 3
+#: The folder in which Snakemake was started has one of this name.
+_OWN = ".snakemake"
 
 #: Seconds to wait for the end of what was told to end: a job of Slurm may take half a minute. Snakemake ends when it
 #: has seen the end of its jobs; it looks at those of Slurm every three minutes at most, and was seen to take 281 s.
@@ -53,7 +55,7 @@ def recover(folder: Path, *, stop: bool, notify: Callable[[str], None]) -> None:
     Raises:
         UserError: something still runs, or the folder is none in which a run was started.
     """
-    if not (folder / ".snakemake").is_dir() and not any(_find_roots(folder)):
+    if not (folder / _OWN).is_dir() and not any(_find_roots(folder)):
         raise UserError(
             f"{folder.resolve()}: no run was started here, since there is no folder results. Change to the folder in "
             "which snakemake or 'blindtune run' was started, and run this again."
@@ -99,16 +101,18 @@ def list_running(folder: Path) -> list[Running]:
 def _find_roots(folder: Path) -> Iterator[Path]:
     """Yield the folders below ``folder`` in which jobs claim what they write: a module may have moved them."""
     level = [folder]
-    for _ in range(_MAX_PREFIX):
+    for depth in range(_MAX_PREFIX + 1):
         yield from (path for place in level for name in FOLDERS if (path := place / name).is_dir())
-        level = [path for place in level for path in _list_folders(place) if path.name not in FOLDERS]
+        if depth < _MAX_PREFIX:
+            level = [path for place in level for path in _list_folders(place) if path.name not in FOLDERS]
 
 
 def _list_folders(folder: Path) -> list[Path]:
-    """Return the folders in a folder that are not hidden; none if it cannot be read."""
+    """Return the folders in a folder that are neither hidden nor of runs that were started there."""
+    found = []
     with suppress(OSError), os.scandir(folder) as entries:
-        return sorted(Path(entry) for entry in entries if not entry.name.startswith(".") and entry.is_dir())
-    return []
+        found = sorted(Path(entry) for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+    return [path for path in found if not (path / _OWN).is_dir()]
 
 
 def _key(claim: LivingClaim) -> str:

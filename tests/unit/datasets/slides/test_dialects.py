@@ -241,6 +241,15 @@ def test_bad_regions_are_named(tmp_path: Path, name: str, content: Any, reason: 
     assert (found.regions, found.unused) == ([], (reason.format("cannot be used"),))
 
 
+@pytest.mark.parametrize(
+    "content", [imagescope(region([("x", 1)], negative=1)), halo(halo_region("Polygon", [("x", 1)], 1))]
+)
+def test_a_bad_negative_region_makes_the_file_bad(tmp_path: Path, content: str) -> None:
+    """Without it, the region that it is cut out of would be too large."""
+    with pytest.raises(UserError, match=r"the negative region \d \(dcis\) cannot be used: vertex 1, X: 'x' is not a"):
+        read(tmp_path, "a.xml", content)
+
+
 def test_other_regions_of_a_file_with_a_bad_one_are_read(tmp_path: Path) -> None:
     """One bad feature does not take the others; NaN among measurements is none of the coordinates."""
     good = feature(polygon(RING), {"name": "dcis", "measurements": {"area": float("nan")}})
@@ -319,7 +328,9 @@ def test_imagescope_unknown_type_is_named(tmp_path: Path) -> None:
     """A region of an unknown type is an outline, and that is said."""
     found = read(tmp_path, "a.xml", imagescope(region(ASYMMETRIC, kind=6)))
     assert len(found.regions) == 1
-    assert found.unused == ("region 7 (dcis) is of the unknown type 6; its vertices are taken for an outline",)
+    assert found.unused == (
+        "region 7 (dcis) is used, but not its type 6, which is unknown: its vertices are taken for an outline",
+    )
 
 
 @pytest.mark.parametrize(

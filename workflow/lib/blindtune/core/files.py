@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from blindtune.core.errors import LostClaimError, UserError
+from blindtune.core.errors import UserError
 
 #: Called before each write of this process; see `check_before_writes`.
 _checks: list[Callable[[], None]] = []
@@ -59,6 +59,14 @@ def check_before_writes(check: Callable[[], None]) -> Iterator[None]:
 def _check_claims() -> None:
     for check in tuple(_checks):
         check()
+
+
+def _holds_claims() -> bool:
+    try:
+        _check_claims()
+    except UserError:
+        return False
+    return True
 
 
 class FileTransaction:
@@ -117,16 +125,12 @@ class FileTransaction:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Give the files their final names or, on an error, remove every trace of them."""
-        is_lost = isinstance(error, LostClaimError)
         try:
             if kind is None:
                 self._commit()
-        except LostClaimError:
-            is_lost = True
-            raise
         finally:
-            # After the loss of a claim they may be those of another process.
-            for part in () if is_lost else self._parts.values():
+            # After the loss of a claim they may be those of another process, also if the error is another one.
+            for part in self._parts.values() if _holds_claims() else ():
                 with suppress(OSError):  # not there, or a file system that became read-only
                     part.unlink()
             if kind is not None:

@@ -558,6 +558,8 @@ STAMPED = b"+0\x14\x14\0"
     [
         (STAMPED + b"+10\x155\x14fit\r\n\x14\0", [(10.0, 5.0, "fit\r\n")]),
         (STAMPED + b"+10\x155\x14fit\x14", [(10.0, 5.0, "fit")]),
+        # As libraries write a third of a second.
+        (STAMPED + b"+3.3333333333333335\x150.3333333333333333\x14fit\x14\0", [(3.333333333333, 1 / 3, "fit")]),
         (
             STAMPED + b"+10\x14a\x14b\x14\0-1\x15.5\x14c\x14\0 ",
             [(-1.0, 0.5, "c"), (10.0, None, "a"), (10.0, None, "b")],

@@ -21,7 +21,7 @@ from blindtune.datasets.eeg.errors import UnusableRecording
 WHOLE = 64 * 2**20
 #: Bytes that are read at once from a larger file.
 BLOCK = 8 * 2**20
-#: Bytes to which a compressed recording may grow, by whichever length its header says.
+#: Bytes to which a compressed recording may grow, of any length in its header.
 MAX_UNPACKED = 64 * 2**30
 
 

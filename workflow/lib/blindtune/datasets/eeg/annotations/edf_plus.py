@@ -33,7 +33,7 @@ from blindtune.datasets.eeg.recording_file import RecordingFile
 #: A record that holds its time stamp and nothing else, or nothing.
 _STAMP_ALONE = re.compile(rb"(?:[+-]\d+(?:\.\d*)?\x14\x14)?\0*")
 #: One list of annotations, without the NUL after it: onset, duration if there is one, and texts that each end in 0x14.
-_LIST = re.compile(rb"([+-]\d{1,12}(?:\.\d{0,12})?)(?:\x15(\d{0,12}(?:\.\d{0,12})?))?\x14((?:[^\x14]*\x14)+)")
+_LIST = re.compile(rb"([+-]\d{1,12}(?:\.\d{0,40})?)(?:\x15(\d{0,12}(?:\.\d{0,40})?))?\x14((?:[^\x14]*\x14)+)")
 #: Bytes of a faulty annotation that a message shows.
 _MAX_SHOWN = 60
 _HEAD = 256

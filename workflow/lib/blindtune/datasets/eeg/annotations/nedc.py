@@ -65,7 +65,7 @@ class NedcReader(AnnotationReader):
             recordings: those of them that are recordings.
         """
         there = index_names(tree, SUFFIXES)
-        return sorted({there[name] for file in recordings for name in _beside(file) if name in there})
+        return sorted({there[name] for file in recordings for name in _list_others(file) if name in there})
 
     def companions(self, file: str) -> list[str]:
         """Return the annotation files of a recording, as paths below the folder.
@@ -73,7 +73,7 @@ class NedcReader(AnnotationReader):
         Args:
             file: path of the recording below the folder.
         """
-        return [self._names[name] for name in _beside(file) if name in self._names]
+        return [self._names[name] for name in _list_others(file) if name in self._names]
 
     @cached_property
     def _names(self) -> dict[str, str]:
@@ -89,8 +89,8 @@ class NedcReader(AnnotationReader):
             Unannotated: there is no annotation next to it.
             UnusableRecording: its annotation cannot be used; the text names file and row.
         """
-        beside = [self._names.get(name, name) for name in _beside(recording.file)]
-        here = [name for name in beside if (self.folder / name).is_file()]
+        others = [self._names.get(name, name) for name in _list_others(recording.file)]
+        here = [name for name in others if (self.folder / name).is_file()]
         if not here:
             raise Unannotated(f"has no annotations next to it ({', '.join(SUFFIXES)})")
         labels = LabelMap(self.config.event_labels, nedc)
@@ -134,7 +134,7 @@ def read_file(path: Path, labels: LabelMap = LABELS, recording: RecordingTimes |
     return collect(events, [], notes)
 
 
-def _beside(file: str) -> list[str]:
+def _list_others(file: str) -> list[str]:
     base, _ = split_suffix(file)
     return [base + suffix for suffix in SUFFIXES]
 

@@ -102,12 +102,25 @@ class FoundRegions:
         self.unused: list[str] = []
 
     @contextmanager
-    def naming(self, kind: str, number: object, label: str) -> Iterator[None]:
-        """Name a region as one that cannot be used, if a `UserError` is raised in a ``with`` block; go on after it."""
+    def naming(self, kind: str, number: object, label: str, *, negative: bool = False) -> Iterator[None]:
+        """Name a region as one that cannot be used, if a `UserError` is raised in a ``with`` block; go on after it.
+
+        Args:
+            kind: what it is called.
+            number: its number or name in the file.
+            label: its label.
+            negative: whether it is cut out of others, which would be too large without it.
+
+        Raises:
+            UserError: such a region cannot be used.
+        """
         try:
             yield
         except UserError as error:
-            self.unused.append(f"{name_region(kind, number, label)} cannot be used: {str(error).rstrip('.')}")
+            reason = f"{name_region(kind, number, label)} cannot be used: {str(error).rstrip('.')}"
+            if negative:
+                raise UserError(f"the negative {reason}; without it, other regions would be too large.") from error
+            self.unused.append(reason)
 
 
 def name_region(kind: str, number: object, label: str) -> str:

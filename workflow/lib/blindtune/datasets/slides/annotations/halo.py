@@ -46,12 +46,12 @@ def read(document: "XmlDocument", path: Path) -> Annotation:
             if kind not in _WITH_AREA:
                 found.unused.append(f"{name_region('region', number, label)} is a {kind[:40]}, which has no area")
                 continue
-            with found.naming("region", number, label):
+            negative = element.get("NegativeROA", "0").strip().lower() in ("1", "true")
+            with found.naming("region", number, label, negative=negative):
                 polygon = document.read_outline(element, "Vertices", "V")
                 if kind == "ellipse":
                     polygon = ellipse_between(polygon)
                 elif kind == "rectangle" and len(polygon) == 2:
                     polygon = box_between(polygon)
-                negative = element.get("NegativeROA", "0").strip().lower() in ("1", "true")
                 found.regions.append(Region(f"region {number}", label, polygon, layer=str(layer), negative=negative))
     return Annotation(found.regions, unused=tuple(found.unused))

@@ -66,13 +66,13 @@ def read(document: "XmlDocument", path: Path) -> Annotation:
             )
             continue
         if kind not in (_FREEHAND, _RECTANGLE, _ELLIPSE):
+            what = name_region("region", region_id, label)
             found.unused.append(
-                f"{name_region('region', region_id, label)} is of the unknown type {kind[:40]}; its vertices are taken "
-                "for an outline"
+                f"{what} is used, but not its type {kind[:40]}, which is unknown: its vertices are taken for an outline"
             )
-        with found.naming("region", region_id, label):
+        negative = element.get("NegativeROA", "0").strip().lower() in _NEGATIVE
+        with found.naming("region", region_id, label, negative=negative):
             corners = document.read_outline(element, "Vertices", "Vertex")
-            negative = element.get("NegativeROA", "0").strip().lower() in _NEGATIVE
             found.regions.append(
                 Region(f"region {region_id}", label, _outline(kind, corners), layer=str(layer), negative=negative)
             )
