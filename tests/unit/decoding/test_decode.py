@@ -228,12 +228,16 @@ def test_decode_refuses_a_model_with_another_dev_error(
     if cause == "view":
         make_view = frozen_model.make_view
         monkeypatch.setattr(
-            frozen_model, "make_view", lambda config, data: lambda x: -make_view(config, data)(np.asarray(x))
+            frozen_model,
+            "make_view",
+            lambda config, data, inputs: lambda x: -make_view(config, data, inputs)(np.asarray(x)),
         )
         if kind == "knn":
             # Mirrored train and mirrored dev have the same neighbours: only dev is changed here.
             monkeypatch.setattr(
-                frozen_model, "make_view", lambda config, data: lambda x: np.asarray(x) * (1 if len(x) == 60 else -1)
+                frozen_model,
+                "make_view",
+                lambda config, data, inputs: lambda x: np.asarray(x) * (1 if len(x) == 60 else -1),
             )
     else:
         card = read_card(folder / "card.json")
@@ -349,8 +353,8 @@ class Spy:
             self.rebuilt += 1
             return create_trainer(name, workers)
 
-        def view(config: Any, data: Any) -> Any:
-            function = make_view(config, data)
+        def view(config: Any, data: Any, inputs: Any) -> Any:
+            function = make_view(config, data, inputs)
             return lambda x: self.viewed.append(len(x)) or function(x)
 
         monkeypatch.setattr(frozen_model, "create_trainer", trainer)

@@ -35,8 +35,8 @@ def change_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the view change samples of eval and of no other split."""
     make_view = frozen_model.make_view
 
-    def view(config: Any, data: Any) -> Any:
-        function = make_view(config, data)
+    def view(config: Any, data: Any, inputs: Any) -> Any:
+        function = make_view(config, data, inputs)
 
         def is_open(x: Any) -> bool:
             return any(np.array_equal(x, split.x) for split in (data.train, data.dev))
