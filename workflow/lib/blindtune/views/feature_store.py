@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.arrays import ArraysDigest, digest_arrays, open_array
-from blindtune.core.claims import Claim, claim
+from blindtune.core.claims import claim
 from blindtune.core.errors import UserError
 from blindtune.core.files import FileTransaction, digest_json, json_writer, read_json
 from blindtune.datasets.prepared import Prepared
@@ -97,12 +97,12 @@ def write_features(
     folder = _folder_of(data) / key
     with claim(
         folder.with_name(f"{key}.json"), f"the features of {data.name}", wait_seconds=wait_seconds, notify=report
-    ) as held:
+    ):
         known = _find_valid(config, data)
         if known is not None and _is_whole(*known, ("train", "dev")):
             report(f"{data.name}: the features of {config.build} are there already")
             return known
-        record = _compute(config, data, folder, held, progress)
+        record = _compute(config, data, folder, progress)
     report(
         f"{data.name}: {record['n_features']:,} features of each of {len(data.train.y) + len(data.dev.y):,} samples of "
         f"train and dev, computed by {config.build}"
@@ -184,13 +184,12 @@ def keep_sealed(
     """
     place = folder / plan_key(config)
     wanted = {"extractor": extractor.identity(), "data_sha256": sha256}
-    with claim(place, "the features of eval", wait_seconds=_WAIT_SECONDS, notify=lambda line: None) as held:
+    with claim(place, "the features of eval", wait_seconds=_WAIT_SECONDS, notify=lambda line: None):
         record = _read_record(place)
         if record is None or not (_fits(record, wanted) and _is_whole(place, record, ("eval",))):
             with FileTransaction() as transaction:
                 written = _SplitWriter("eval", len(x))
                 transaction.write(place / "eval.npy", partial(written.write, extractor.iterate(x)))
-                held.check()
                 extractor.check_unchanged()
                 content = wanted | {"splits": {"eval": written.describe()}, "n_features": written.n_features}
                 transaction.write(place / RECORD, json_writer(_signed(content)))
@@ -245,7 +244,7 @@ def _is_whole(folder: Path, record: Mapping[str, Any], names: tuple[str, ...]) -
 
 
 def _compute(
-    config: ExtractedView, data: Prepared, folder: Path, held: Claim, progress: Callable[[float, str], None]
+    config: ExtractedView, data: Prepared, folder: Path, progress: Callable[[float, str], None]
 ) -> dict[str, Any]:
     """Compute and write the features of train and dev, and their record last."""
     extractor = Extractor(config, data.name, data.sample_shape)
@@ -265,7 +264,6 @@ def _compute(
             features = extractor.iterate(x, notify)
             transaction.write(folder / f"{name}.npy", partial(written[name].write, features))
             done += len(x)
-        held.check()
         record = _signed(_describe(extractor, data, written))
         transaction.write(folder / RECORD, json_writer(record))
     return record

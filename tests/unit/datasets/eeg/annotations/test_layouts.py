@@ -119,7 +119,7 @@ def test_bids_names_in_capitals(tmp_path: Path) -> None:
 
 
 def test_bids_inheritance(tmp_path: Path) -> None:
-    """Without a file of its own, a recording takes the nearest above that is of it by its name."""
+    """A recording without events next to it takes the nearest ones above that its name fits."""
     row = "%d\t2\tsz\t\t\t\t\n"
     files: dict[str, str | None] = {
         "ds/sub-01/eeg/sub-01_task-sz_run-01_eeg.edf": None,
