@@ -73,7 +73,6 @@ def run_shard(
         )
         elsewhere = _read_study(study_folder, protocol, shard, study.keep_best)
         trials = search_shard(context, files, shard, elsewhere)
-        held.check()
         write_shard(output, shard, study.id, digest_protocol(protocol), trials)
     job_log.finish(f"{study.id}, {shard}: has trained {len(trials)} trials")
 
