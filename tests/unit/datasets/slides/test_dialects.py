@@ -291,6 +291,40 @@ def test_qupath_reads_annotations_only(tmp_path: Path) -> None:
     )
 
 
+def test_qupath_objects_within_objects_are_read(tmp_path: Path) -> None:
+    """The children of an annotation, of a cell or of the root are regions too; an inner one owns its area."""
+    inner = feature(polygon(RING), {"objectType": "annotation", "name": "inner"})
+    cell = feature(polygon(RING), {"objectType": "cell", "childObjects": [inner, 3]})
+    outer = feature(polygon(RING), {"name": "outer", "children": [inner, cell]})
+    root = feature(None, {"objectType": "root", "childObjects": [outer]}) | {"id": "PathRootObject"}
+    found = read(tmp_path, "a.geojson", {"type": "FeatureCollection", "features": [root, inner]})
+    assert [(one.name, one.label) for one in found.regions] == [
+        ("feature 1.1", "outer"), ("feature 1.1.1", "inner"), ("feature 1.1.2.1", "inner"), ("feature 2", "inner")
+    ]  # fmt: skip
+    assert found.unused == (
+        "feature 1.1.2.2 cannot be used: is not a GeoJSON feature",
+        "1 object of the type cell cannot be used: only annotations are regions",
+        "1 object of the type root cannot be used: only annotations are regions",
+    )
+
+
+@pytest.mark.parametrize(
+    ("properties", "n_regions"),
+    [
+        ({"object_type": "detection"}, 0),
+        ({"object_type": "annotation"}, 1),
+        ({"type": "Cell"}, 0),
+        ({"type": "tmaCore"}, 0),
+        ({"type": "a polygon"}, 1),
+        ({"objectType": "annotation", "type": "cell"}, 1),
+    ],
+)
+def test_qupath_types_of_other_versions(tmp_path: Path, properties: dict[str, str], n_regions: int) -> None:
+    """QuPath 0.3 names the type otherwise, and reads another key; a word of another program is no type."""
+    content = feature(polygon(RING), {"classification": {"name": "DCIS"}} | properties)
+    assert len(read(tmp_path, "a.geojson", content).regions) == n_regions
+
+
 def test_asap_automatic_names_are_no_labels(tmp_path: Path) -> None:
     """A region without a group has its own name as a label, but not the one that ASAP gave."""
     automatic = asap_annotation(ASYMMETRIC, group="None").replace('"it"', '"Annotation 12"')
