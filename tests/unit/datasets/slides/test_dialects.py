@@ -374,6 +374,7 @@ def test_imagescope_unknown_type_is_named(tmp_path: Path) -> None:
         ("a.json", [dsa(polyline())[0], {"annotation": 3}], "one of its annotations has no list of elements"),
         ("a.json", "[" * 100_000, "is not valid JSON"),
         ("a.json", "1" * 5000, "is not valid JSON"),
+        ("a.json", '[{"type": "Feature", "type": "Feature"}]', "an object has the key 'type' twice"),
         ("a.xml", "", "is not valid XML"),
         ("a.xml", "<V><V/></V>", "its root is 'V'"),
     ],
@@ -411,3 +412,26 @@ def test_csv_name_with_a_comma(tmp_path: Path) -> None:
     """The name of the slide may have a comma, and the scale a decimal comma."""
     found = read(tmp_path, "a.csv", "# bname = p1, left = 2\n# MicronsPerPixel = 0,5\n" + HEADER)
     assert (found.slide, found.mpp) == ("p1, left = 2", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (HEADER.replace("region_id", "row"), "row 1: names the column row twice"),
+        (HEADER + '5,1,"dc\nis",0,1,1\n', r"row 2: is not valid CSV \(unexpected end of data\)"),
+        (HEADER + "5,1\n", "row 2: has 2 values for 6 columns"),
+        ("# width = 5\n", "is empty. It needs a line of column names"),
+    ],
+)
+def test_csv_rows_that_are_ambiguous_are_refused(tmp_path: Path, content: str, message: str) -> None:
+    """Neither a column that is there twice nor a quotation mark that joins two rows is guessed."""
+    with pytest.raises(UserError, match=rf"a\.csv.*{message}"):
+        read(tmp_path, "a.csv", content)
+
+
+def test_labels_can_be_written(tmp_path: Path) -> None:
+    """Half of a letter, as of an emoji that was cut in two, and very long labels stop no job that writes them."""
+    properties = [{"name": "a\ud800b"}, {"name": "\U0001f600"}, {"name": "x" * 5000}, {"objectType": "\udfff"}]
+    found = read(tmp_path, "a.geojson", [feature(polygon(RING), one) for one in properties])
+    assert [one.label for one in found.regions] == ["a?b", "\U0001f600", "x" * 1000]
+    assert found.unused == ("1 object of the type ? cannot be used: only annotations are regions",)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blindtune.core.bounds import MAX_LABEL
 from blindtune.core.errors import UserError
 from blindtune.core.validation import show_value
 
@@ -129,8 +130,8 @@ def name_region(kind: str, number: object, label: str) -> str:
 
 
 def parse_label(*names: object) -> str:
-    """Return the first name that is a text and not empty, in lower case; empty if there is none."""
-    texts = (name.strip().lower() for name in names if isinstance(name, str))
+    """Return the first name that is a text and not empty, in lower case and cut off; empty if there is none."""
+    texts = (name[:MAX_LABEL].strip().lower() for name in names if isinstance(name, str))
     return next((text for text in texts if text), "")
 
 
