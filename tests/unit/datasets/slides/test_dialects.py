@@ -435,3 +435,29 @@ def test_labels_can_be_written(tmp_path: Path) -> None:
     found = read(tmp_path, "a.geojson", [feature(polygon(RING), one) for one in properties])
     assert [one.label for one in found.regions] == ["a?b", "\U0001f600", "x" * 1000]
     assert found.unused == ("1 object of the type ? cannot be used: only annotations are regions",)
+
+
+BAD = [(10, 20), ("x", 3), (90, 20), (90, 70)]
+BAD_ROWS = "".join(f"5,1,DCIS,{at},{y},{x}\n" for at, (x, y) in enumerate(BAD))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.xml", imagescope(region(BAD, text="DCIS"))),
+        ("a.xml", halo(halo_region("Polygon", BAD))),
+        ("a.xml", asap(asap_annotation(BAD))),
+        ("a.xml", asap(asap_annotation([(x if x != "x" else -1e12, y) for x, y in BAD]))),
+        ("a.geojson", feature(polygon([list(one) for one in BAD]))),
+        ("a.geojson", feature(polygon([[10, 20], [90, 20], [90, 70]], [[50, 50], [None, 1]]))),
+        ("a.json", dsa(polyline(points=[[*one, 0] for one in BAD]))),
+        ("a.json", dsa(polyline(points=[[10, 20, 0], [90, 20, 0], [90, 70, 0]], holes=[3]))),
+        ("a.csv", HEADER + BAD_ROWS),
+    ],
+)
+def test_a_bad_region_is_known_by_the_box_around_its_other_vertices(tmp_path: Path, name: str, content: Any) -> None:
+    """A region with a bad number may be an inner one, so the place where it is belongs to no other class."""
+    found = read(tmp_path, name, content)
+    assert found.regions == [] and len(found.unused) == 1
+    (one,) = found.shift(1, 2).unclear
+    assert (one.label, one.polygon.tolist()) == ("dcis", [[11, 22], [91, 22], [91, 72], [11, 72]])

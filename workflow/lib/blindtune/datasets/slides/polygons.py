@@ -8,14 +8,16 @@
 - Regions of one class are joined, so that overlaps do not count twice, and are clipped to the slide.
 - Where regions of two classes cross without one being within the other, the crossing belongs to both. A patch there is
   left out by `max_other`.
+- A region that cannot be used may have been an inner one. So no region of another class has the box around it, unless
+  it is within that box.
 
 A region on which the geometry fails, or that crosses itself or another thousands of times, is left out and named. An
 area of many vertices is divided into cells, so that what is asked about a square only takes the few shapes near it.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
-from blindtune.datasets.slides.annotations.base import Region
+from blindtune.datasets.slides.annotations.base import Region, box_between
 
 if TYPE_CHECKING:
     from shapely import STRtree
@@ -110,13 +112,16 @@ class ClassAreas:
     oddities: list[str]
 
 
-def compute_areas(regions: list[Region], classes: dict[str, list[str]], size: tuple[int, int]) -> ClassAreas:
+def compute_areas(
+    regions: list[Region], classes: dict[str, list[str]], size: tuple[int, int], unclear: Sequence[Region] = ()
+) -> ClassAreas:
     """Return the area of each class on a slide.
 
     Args:
         regions: the regions of one slide.
         classes: the labels that make up each class; regions of other labels only own their area within others.
         size: width and height of the slide in pixels.
+        unclear: regions of which no more is known than a box around them.
 
     Raises:
         UserError: too many regions of different classes overlap.
@@ -133,8 +138,11 @@ def compute_areas(regions: list[Region], classes: dict[str, list[str]], size: tu
     _drop_tangled([*negatives, *counted], cuts, shapes, oddities)
     _cut_negatives(negatives, cuts, counted, shapes, oddities)
     shapes = _clip_regions(counted, shapes, of_class, size, oddities)
-    shapes, owners_of_parts = _cut_nested(shapes, owners, oddities)
-    by_class = {name: _join(shapes[owners_of_parts == number], size) for number, name in enumerate(names)}
+    boxes = _UnclearBoxes([*unclear, *oddities.unclear], class_of)
+    lost = boxes.find_regions(counted, shapes, owners)
+    shapes, numbers = _cut_nested(shapes, owners, oddities)
+    shapes, numbers = _cut_unclear(shapes, numbers, lost, boxes, oddities)
+    by_class = {name: _join(shapes[owners[numbers] == number], size) for number, name in enumerate(names)}
     return ClassAreas(by_class, oddities.list_by_class(owners))
 
 
@@ -234,6 +242,11 @@ def _sample_cells(cells: NDArray[Any], count: int, random: Generator) -> NDArray
     return np.asarray(points, np.float64)
 
 
+def _box_around(region: Region) -> Region:
+    """Return a region as the box around it."""
+    return replace(region, polygon=box_between(region.polygon), holes=())
+
+
 class _Oddities:
     """What is odd about some regions, by their numbers."""
 
@@ -244,6 +257,8 @@ class _Oddities:
         self.crossing: set[int] = set()
         #: Sentences about other regions.
         self.others: list[str] = []
+        #: Regions that cannot be used, each as the box around it.
+        self.unclear: list[Region] = []
 
     def add(self, at: int, text: str) -> None:
         """Add what is odd about a region."""
@@ -251,7 +266,12 @@ class _Oddities:
 
     def add_failure(self, at: int, error: Exception) -> None:
         """Add that the geometry fails on a region."""
-        self.add(at, f"cannot be used, its outline is too tangled ({str(error)[:120]})")
+        self.add_unusable(at, f"cannot be used, its outline is too tangled ({str(error)[:120]})")
+
+    def add_unusable(self, at: int, text: str) -> None:
+        """Add that a region cannot be used, and why."""
+        self.add(at, text)
+        self.unclear.append(_box_around(self._regions[at]))
 
     def add_empty(self, shapes: NDArray[Any]) -> None:
         """Add that regions have no area, where nothing else is odd about them."""
@@ -350,6 +370,7 @@ def _shape_negatives(negatives: list[Region], oddities: "_Oddities") -> NDArray[
     cuts = _shape_regions(negatives, np.zeros(len(negatives), bool), own_oddities)
     own_oddities.add_empty(cuts)
     oddities.others += own_oddities.list_by_class(np.full(len(negatives), -1))
+    oddities.unclear += own_oddities.unclear
     return cuts
 
 
@@ -369,8 +390,9 @@ def _drop_tangled(regions: list[Region], cuts: NDArray[Any], shapes: NDArray[Any
         text = f"cannot be used, its outline is too tangled (it and {regions[other].name} {how})"
         if number < len(cuts):
             oddities.others.append(f"{regions[number].name} ({regions[number].label or 'negative'}) {text}")
+            oddities.unclear.append(_box_around(regions[number]))
         else:
-            oddities.add(number - len(cuts), text)
+            oddities.add_unusable(number - len(cuts), text)
 
 
 def _find_tangled(shapes: NDArray[Any]) -> dict[int, tuple[int, str]]:
@@ -483,18 +505,93 @@ def _find_within(inner: NDArray[Any], outer: NDArray[Any]) -> NDArray[np.bool_]:
 def _cut_nested(
     shapes: NDArray[Any], owners: NDArray[np.int64], oddities: "_Oddities"
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Cut every region out of those of other classes that it is within; return all parts with their owners."""
+    """Cut every region out of those of other classes that it is within; return the parts and their regions."""
     pairs = list(_find_nested(shapes, owners))
     if not pairs:
-        return shapes, owners
+        return shapes, np.arange(len(shapes))
     outer, inner = np.concatenate(pairs, axis=1)
     # All are cut out as they were drawn: a region within a region within a region is the innermost one's.
-    large = _subtract(shapes.copy(), outer, shapes[inner], oddities)
-    kept = np.setdiff1d(np.arange(len(shapes)), list(large.parts))
-    numbers = np.concatenate([kept, *(np.full(len(parts), at) for at, parts in large.parts.items())])
-    found = np.empty(len(numbers), dtype=object)
-    found[:] = [*large.shapes[kept], *(part for parts in large.parts.values() for part in parts)]
-    return found, owners[numbers]
+    return _subtract(shapes.copy(), outer, shapes[inner], oddities).list_parts()
+
+
+class _UnclearBoxes:
+    """Boxes around regions that cannot be used: a negative one may be a hole in its layer, another one an inner region.
+
+    Args:
+        regions: the boxes; without a label they own nothing, and a box around one vertex says nothing.
+        class_of: the number of a class by label.
+    """
+
+    def __init__(self, regions: Sequence[Region], class_of: Mapping[str, int]) -> None:
+        import shapely
+
+        self.regions = [one for one in regions if (one.label or one.negative) and len(one.polygon) == 4]
+        corners = [(*one.polygon.min(axis=0), *one.polygon.max(axis=0)) for one in self.regions]
+        self.shapes = np.asarray(shapely.box(*np.array(corners, np.float64).reshape(-1, 4).T))
+        self._owners = np.array([class_of.get(one.label, -1) for one in self.regions], dtype=np.int64)
+        self._negative = np.array([one.negative for one in self.regions], dtype=bool)
+
+    def find_regions(self, regions: list[Region], shapes: NDArray[Any], owners: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return pairs of regions of a class and boxes that they may not own, (2, n_pairs).
+
+        Raises:
+            UserError: there are too many.
+        """
+        import shapely
+
+        pairs, count = [np.zeros((2, 0), np.int64)], 0
+        tree = shapely.STRtree(shapes if len(self.regions) else [])
+        layers = np.array([one.layer for one in regions], dtype=object)
+        own_layers = np.array([one.layer for one in self.regions], dtype=object)
+        for first in range(0, len(self.regions), _PAIRS_AT_ONCE):
+            found, at = tree.query(self.shapes[first : first + _PAIRS_AT_ONCE], predicate="intersects")
+            box = first + found
+            is_other = np.where(self._negative[box], own_layers[box] == layers[at], self._owners[box] != owners[at])
+            wanted = is_other.astype(bool) & (owners[at] >= 0)
+            box, at = box[wanted], at[wanted]
+            count += len(box)
+            if count > _MAX_PAIRS:
+                raise UserError(f"more than {_MAX_PAIRS:,} pairs of regions overlap of which one cannot be used")
+            crossing = ~_find_within(shapes[at], self.shapes[box])
+            pairs.append(np.stack([at[crossing], box[crossing]]))
+        return np.concatenate(pairs, axis=1)
+
+
+def _cut_unclear(
+    shapes: NDArray[Any],
+    numbers: NDArray[np.int64],
+    lost: NDArray[np.int64],
+    boxes: _UnclearBoxes,
+    oddities: "_Oddities",
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Cut boxes out of the parts of regions.
+
+    Args:
+        shapes: the parts.
+        numbers: the number of the region of each.
+        lost: pairs of a region and a box.
+        boxes: the boxes.
+        oddities: where they are named.
+
+    Returns:
+        The parts, and the number of the region of each.
+    """
+    if not lost.shape[1]:
+        return shapes, numbers
+    by_region: dict[int, list[int]] = {}
+    for region, box in lost.T.tolist():
+        by_region.setdefault(region, []).append(box)
+    outer = [(part, box) for part, region in enumerate(numbers.tolist()) for box in by_region.get(region, [])]
+    parts, cuts = np.array(outer, dtype=np.int64).reshape(-1, 2).T
+    found, of_parts = _subtract(shapes.copy(), parts, boxes.shapes[cuts], oddities).list_parts()
+    for box, count in zip(*np.unique(lost[1], return_counts=True), strict=True):
+        one = boxes.regions[box]
+        oddities.others.append(
+            f"{one.name} ({one.label or 'negative'}) cannot be used and may be within others: {count:,} "
+            f"region{'s' * bool(count > 1)} {'of its layer' if one.negative else 'of another class'} "
+            f"{'do' if count > 1 else 'does'} not have the box around it"
+        )
+    return found, numbers[of_parts]
 
 
 def _find_nested(shapes: NDArray[Any], owners: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
@@ -542,6 +639,14 @@ class _Cut:
 
     shapes: NDArray[Any]
     parts: "dict[int, list[BaseGeometry]]"
+
+    def list_parts(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Return the shapes and the parts of the others, and the number of the shape of each."""
+        kept = np.setdiff1d(np.arange(len(self.shapes)), list(self.parts))
+        numbers = np.concatenate([kept, *(np.full(len(parts), at) for at, parts in self.parts.items())])
+        found = np.empty(len(numbers), dtype=object)
+        found[:] = [*self.shapes[kept], *(part for parts in self.parts.values() for part in parts)]
+        return found, numbers.astype(np.int64)
 
 
 def _subtract(shapes: NDArray[Any], outer: NDArray[np.int64], cuts: NDArray[Any], oddities: "_Oddities") -> _Cut:

@@ -54,4 +54,4 @@ def read(document: "XmlDocument", path: Path) -> Annotation:
                 elif kind == "rectangle" and len(polygon) == 2:
                     polygon = box_between(polygon)
                 found.regions.append(Region(f"region {number}", label, polygon, layer=str(layer), negative=negative))
-    return Annotation(found.regions, unused=tuple(found.unused))
+    return found.to_annotation()

@@ -8,6 +8,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -18,6 +19,7 @@ from blindtune.datasets.slides.annotations.base import (
     MAX_COORDINATE,
     Annotation,
     Region,
+    box_between,
     name_region,
     parse_label,
     parse_mpp,
@@ -75,12 +77,21 @@ def read(text: str, path: Path) -> Annotation:
     width, height = (header.get(name, "").removesuffix("pixels").strip() for name in ("width", "height"))
     counts = Counter(index for index, _ in vertices)
     names = {key: key[0] + (f"/{key[1]}" if counts[key[0]] > 1 else "") for key in vertices}
+    regions = {
+        key: Region(
+            f"region {names[key]}",
+            labels[key],
+            np.array([found[order] for order in sorted(found)], np.float64).reshape(-1, 2),
+        )
+        for key, found in vertices.items()
+    }
     return Annotation(
-        regions=[
-            Region(f"region {names[key]}", labels[key], np.array([found[order] for order in sorted(found)], np.float64))
-            for key, found in vertices.items()
-            if key not in wrong
-        ],
+        regions=[one for key, one in regions.items() if key not in wrong],
+        unclear=tuple(
+            replace(one, polygon=box_between(one.polygon))
+            for key, one in regions.items()
+            if key in wrong and len(one.polygon)
+        ),
         mpp=parse_mpp(header.get("MicronsPerPixel"), f"{path}, MicronsPerPixel"),
         size=parse_size(width, height, str(path)),
         slide=_strip_folder(header.get("bname")),

@@ -67,7 +67,8 @@ def read(content: Any, path: Path) -> Annotation:
         f"{count:,} object{'s' * (count > 1)} of the type {kind[:40]} cannot be used: only annotations are regions"
         for kind, count in sorted(others.items())
     )
-    return Annotation(found.regions, unused=(*found.unused, *counted))
+    found.unused += counted
+    return found.to_annotation()
 
 
 def _walk(features: list[Any]) -> Iterator[tuple[str, Any]]:
@@ -103,9 +104,11 @@ def _read_feature(feature: dict[str, Any], number: str, label: str, found: Found
             found.unused.append(f"{name_region('feature', number, label)} is a {kind[:40]}, which has no area")
     for part, ring in enumerate(rings, 1):
         name = number + (f", part {part}" if len(rings) > 1 else "")
-        with found.naming("feature", name, label):
-            outline, *holes = [parse_vertices(_list(one)) for one in _list(ring) or [[]]]
-            found.regions.append(Region(f"feature {name}", label, outline, tuple(holes)))
+        with found.naming("feature", name, label) as outlines:
+            first, *inner = _list(ring) or [[]]
+            outlines.append(parse_vertices(_list(first)))
+            holes = tuple(parse_vertices(_list(one)) for one in inner)
+            found.regions.append(Region(f"feature {name}", label, outlines[0], holes))
 
 
 def _object_type(feature: dict[str, Any]) -> str:

@@ -140,8 +140,7 @@ def _replace_half_letters(annotation: Annotation) -> Annotation:
     def clean(text: str) -> str:
         return text.encode("utf-8", errors="replace").decode("utf-8")
 
-    regions = [
-        replace(one, name=clean(one.name), label=clean(one.label), groups=tuple(map(clean, one.groups)))
-        for one in annotation.regions
-    ]
-    return replace(annotation, regions=regions, unused=tuple(map(clean, annotation.unused)))
+    found = annotation.change(
+        lambda one: replace(one, name=clean(one.name), label=clean(one.label), groups=tuple(map(clean, one.groups)))
+    )
+    return replace(found, unused=tuple(map(clean, found.unused)))
