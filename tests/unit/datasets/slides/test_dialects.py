@@ -461,3 +461,16 @@ def test_a_bad_region_is_known_by_the_box_around_its_other_vertices(tmp_path: Pa
     assert found.regions == [] and len(found.unused) == 1
     (one,) = found.shift(1, 2).unclear
     assert (one.label, one.polygon.tolist()) == ("dcis", [[11, 22], [91, 22], [91, 72], [11, 72]])
+
+
+def test_halo_open_lines_have_no_area(tmp_path: Path) -> None:
+    """HALO calls a line that was not closed a polygon; an outline without its last vertex is one."""
+    wave = [(x, 50 + 20 * (x % 2)) for x in range(0, 400, 10)]
+    outline = [(200 + 100 * np.cos(t), 200 + 100 * np.sin(t)) for t in np.linspace(0, 6.2, 40)]
+    lines = halo_region("Polygon", wave) + halo_region("Polygon", outline).replace("Type", 'HasEndcaps="1" Type')
+    found = read(tmp_path, "a.xml", halo(lines + halo_region("Polygon", outline) + halo_region("Polygon", ASYMMETRIC)))
+    assert [one.name for one in found.regions] == ["region 3", "region 4"]
+    assert found.unused == (
+        "region 1 (dcis) is an open line, which has no area",
+        "region 2 (dcis) is an open line, which has no area",
+    )
