@@ -273,21 +273,6 @@ def test_an_outline_that_crosses_itself_thousands_of_times_is_bad(n_vertices: in
     assert found.by_class["dcis"].area == 100 * 100 and found.by_class["indc"].is_empty
 
 
-def test_find_tangle_counts_crossings_within_lines(monkeypatch: pytest.MonkeyPatch):
-    """Five lines of a star cross five times; lines that only touch, or follow each other, do not cross."""
-    star = [(np.cos(4 * np.pi * k / 5), np.sin(4 * np.pi * k / 5)) for k in range(5)]
-    closed = np.array([*star, star[0]])
-    for limit, reason in ((4, "it crosses itself more than 4 times"), (5, None)):
-        monkeypatch.setattr(polygons_module, "MAX_CROSSINGS", limit)
-        assert polygons_module._find_tangle(closed) == reason
-    monkeypatch.setattr(polygons_module, "MAX_CROSSINGS", 0)
-    there_and_back = np.array([(0, 0), (10, 0), (10, 10), (10, 0), (5, 0), (5, 5), (5, 0), (0, 0)], float)
-    assert polygons_module._find_tangle(there_and_back) is None
-    monkeypatch.setattr(polygons_module, "MAX_LINE_PAIRS", 3)
-    said = polygons_module._find_tangle(there_and_back)
-    assert said == "more than 3 pairs of its lines are close to each other"
-
-
 def comb(n_teeth: int, size: int = 900, turned: bool = False) -> NDArray[np.float64]:
     """A valid outline with teeth as long as it is wide; turned by 90 degrees it crosses one that is not everywhere."""
     x = np.linspace(0, size, n_teeth, endpoint=False)[:, None]

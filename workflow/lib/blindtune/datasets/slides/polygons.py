@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
 from blindtune.datasets.slides.annotations.base import Region, box_between
+from blindtune.datasets.slides.tangles import find_tangle, find_tangled
 
 if TYPE_CHECKING:
     from shapely import STRtree
@@ -46,13 +47,6 @@ _WITHIN = 0.99
 #: Pairs of regions of two classes whose bounds overlap; people draw far fewer.
 _MAX_PAIRS = 20_000_000
 _PAIRS_AT_ONCE = 100
-#: How often an outline may cross itself, and how many pairs of its lines may have bounds that overlap. The time of a
-#: repair grows with both: so many take up to ten seconds, and freehand outlines have dozens of crossings.
-MAX_CROSSINGS, MAX_LINE_PAIRS = 5000, 2_000_000
-_LINES_AT_ONCE = 10
-#: The same limits hold for two outlines, which are only compared if the product of their numbers of vertices is larger
-#: than this: people draw none with as many crossings. Pairs of lines that are compared at once, at most.
-_MIN_PRODUCT, _LINE_PAIRS_AT_ONCE = 100_000, 1_000_000
 #: Shapes of more vertices are clipped rather than intersected, unless more lines are cut; the share of the box around a
 #: shape by which the area of its parts may differ.
 _MIN_CLIPPED, _MAX_CROSSED, _CLIPPING_ERROR = 500, 2000, 1e-9
@@ -340,7 +334,7 @@ def _cut_holes(
     whole = _insert_holes(shape, cuts) if is_large else None
     if whole is None:
         cuts = np.array([_repair(cut) for cut in cuts], dtype=object)
-        for _, how in _find_tangled(np.concatenate([np.array([shape]), cuts])).values():
+        for _, how in find_tangled(np.concatenate([np.array([shape]), cuts])).values():
             raise GEOSException(f"it and its holes, or two of these, {how}")
         whole = _keep_polygons(shapely.difference(shape, shapely.union_all(cuts)))
     shapely.prepare(shape)
@@ -385,7 +379,7 @@ def _drop_tangled(regions: list[Region], cuts: NDArray[Any], shapes: NDArray[Any
     """
     import shapely
 
-    for number, (other, how) in _find_tangled(np.concatenate([cuts, shapes])).items():
+    for number, (other, how) in find_tangled(np.concatenate([cuts, shapes])).items():
         (cuts if number < len(cuts) else shapes)[number - len(cuts)] = shapely.Polygon()
         text = f"cannot be used, its outline is too tangled (it and {regions[other].name} {how})"
         if number < len(cuts):
@@ -393,76 +387,6 @@ def _drop_tangled(regions: list[Region], cuts: NDArray[Any], shapes: NDArray[Any
             oddities.unclear.append(_box_around(regions[number]))
         else:
             oddities.add_unusable(number - len(cuts), text)
-
-
-def _find_tangled(shapes: NDArray[Any]) -> dict[int, tuple[int, str]]:
-    """Return the shapes that cross an earlier one too often, by their numbers: the number of that one, and how."""
-    import shapely
-
-    counts = shapely.get_num_coordinates(shapes)
-    most = counts.max(initial=0)
-    found: dict[int, tuple[int, str]] = {}
-    candidates = np.flatnonzero(counts * most > _MIN_PRODUCT)
-    if len(candidates) < 2:
-        return found
-    tree = shapely.STRtree(shapes[candidates])
-    for at in candidates[np.argsort(-counts[candidates], kind="stable")].tolist():
-        if counts[at] ** 2 <= _MIN_PRODUCT:
-            break
-        others = candidates[tree.query(shapely.boundary(shapes[at]), predicate="intersects")]
-        # Each pair once, from the one with more vertices.
-        smaller = (counts[others] < counts[at]) | ((counts[others] == counts[at]) & (others > at))
-        wanted = smaller & (counts[others] * counts[at] > _MIN_PRODUCT)
-        for other, how in _count_crossings(shapes, at, np.sort(others[wanted])).items():
-            found.setdefault(max(at, other), (min(at, other), how))
-    return dict(sorted(found.items()))
-
-
-def _count_crossings(shapes: NDArray[Any], at: int, others: NDArray[np.int64]) -> dict[int, str]:
-    """Return the shapes that cross the one at the number ``at`` too often, and how often."""
-    import shapely
-
-    lines, _ = _list_lines(shapes[[at]])
-    tree = shapely.STRtree(_bounds_of(lines))
-    other_lines, owners = _list_lines(shapes[others])
-    n_pairs, n_crossings = np.zeros(len(others), np.int64), np.zeros(len(others), np.int64)
-    first, chunk = 0, max(1, _LINE_PAIRS_AT_ONCE // len(lines))
-    while first < len(other_lines):
-        numbers = np.arange(first, min(first + chunk, len(other_lines)))
-        first += chunk
-        # Of those that are known to be tangled, no more is counted.
-        is_open = (n_pairs <= MAX_LINE_PAIRS) & (n_crossings <= MAX_CROSSINGS)
-        numbers = numbers[is_open[owners[numbers]]]
-        one, other = tree.query(_bounds_of(other_lines[numbers]))
-        one = numbers[one]
-        n_pairs += np.bincount(owners[one], minlength=len(others))
-        crosses = _cross(other_lines[one], lines[other])
-        n_crossings += np.bincount(owners[one[crosses]], minlength=len(others))
-    close = f"have more than {MAX_LINE_PAIRS:,} pairs of lines that are close to each other"
-    often = f"cross more than {MAX_CROSSINGS:,} times"
-    return {
-        int(number): often if crossings > MAX_CROSSINGS else close
-        for number, pairs, crossings in zip(others, n_pairs, n_crossings, strict=True)
-        if crossings > MAX_CROSSINGS or pairs > MAX_LINE_PAIRS
-    }
-
-
-def _list_lines(shapes: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the lines of outlines and holes, (n_lines, 2 ends, 2), and the number of the shape of each."""
-    import shapely
-
-    parts, of_shape = shapely.get_parts(shapes, return_index=True)
-    rings, of_part = shapely.get_rings(parts, return_index=True)
-    points, of_ring = shapely.get_coordinates(rings, return_index=True)
-    joined = np.flatnonzero(of_ring[:-1] == of_ring[1:])
-    return np.stack([points[joined], points[joined + 1]], axis=1), of_shape[of_part[of_ring[joined]]]
-
-
-def _bounds_of(lines: NDArray[np.float64]) -> NDArray[Any]:
-    """Return the bounds of lines, (n_lines, 2 ends, 2), as shapes."""
-    import shapely
-
-    return np.asarray(shapely.box(*lines.min(axis=1).T, *lines.max(axis=1).T))
 
 
 def _cut_negatives(
@@ -945,43 +869,10 @@ def _repair(shape: "BaseGeometry") -> "BaseGeometry":
     import shapely
     from shapely.errors import GEOSException
 
-    tangle = None if shapely.is_valid(shape) else _find_tangle(shapely.get_coordinates(shape))
+    tangle = None if shapely.is_valid(shape) else find_tangle(shapely.get_coordinates(shape))
     if tangle is not None:
         raise GEOSException(tangle)
     return _keep_polygons(shapely.make_valid(shape))
-
-
-def _find_tangle(ring: NDArray[np.float64]) -> str | None:
-    """Return why a closed line (n_vertices, 2) cannot be repaired in bounded time; None if it can."""
-    import shapely
-
-    lines = np.stack([ring[:-1], ring[1:]], axis=1)
-    boxes = _bounds_of(lines)
-    tree = shapely.STRtree(boxes)
-    n_pairs = n_crossings = 0
-    for first in range(0, len(lines), _LINES_AT_ONCE):
-        one, other = tree.query(boxes[first : first + _LINES_AT_ONCE])
-        one, other = (numbers[other > one + first] for numbers in (one + first, other))
-        n_pairs += len(one)
-        # Before they are compared, which takes memory for each pair.
-        if n_pairs > MAX_LINE_PAIRS:
-            return f"more than {MAX_LINE_PAIRS:,} pairs of its lines are close to each other"
-        n_crossings += int(np.count_nonzero(_cross(lines[one], lines[other])))
-        if n_crossings > MAX_CROSSINGS:
-            return f"it crosses itself more than {MAX_CROSSINGS:,} times"
-    return None
-
-
-def _cross(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return whether the two lines of each pair cross within both; lines are (n_pairs, 2 ends, 2)."""
-
-    def is_divided(line: NDArray[np.float64], ends: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return whether the ends are on different sides of the line."""
-        along, away = line[:, 1:] - line[:, :1], ends - line[:, :1]
-        sides = along[..., 0] * away[..., 1] - along[..., 1] * away[..., 0]
-        return np.asarray((np.signbit(sides[:, 0]) != np.signbit(sides[:, 1])) & (sides != 0).all(axis=1))
-
-    return np.asarray(is_divided(first, second) & is_divided(second, first))
 
 
 def _keep_polygons(shape: "BaseGeometry") -> "BaseGeometry":
