@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from blindtune.config.schema import read_dataset
 from blindtune.config.systems import Bayes, Knn
+from blindtune.core import code_digest
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json, write_json
 from blindtune.core.job_log import JobLog
@@ -228,6 +229,26 @@ def test_other_values_of_blindtune_are_other_features(tmp_path: Path, monkeypatc
     assert plan_key(view) != before
     show(view, data)
     assert count_calls(tmp_path / "own") == 2 * calls
+
+
+#: The code that computes features, by the version of their values.
+VALUES_CODE = {
+    1: {
+        "blindtune.views.extractor": "b4f68c6fa7725447160dcfabedfe74cef6b07e3e2bbbd9f3c6b48b92f23f4edd",
+        "blindtune.views.feature_store": "bc26247664c9a6d46820740d18c5e8be8811b14f97bf2fca10a543b7c5544c3c",
+    }
+}
+
+
+def test_version_of_values_is_not_forgotten() -> None:
+    """Whoever edits code that computes features decides here whether it gives other features."""
+    version = extractor_code.VALUES_VERSION
+    found = {module: code_digest._parsed(module)[0] for module in VALUES_CODE[max(VALUES_CODE)]}
+    assert (version, found) == (max(VALUES_CODE), VALUES_CODE[max(VALUES_CODE)]), (
+        f"The code of features is not that of VALUES_VERSION {max(VALUES_CODE)}. If it can give other features for the "
+        "same samples, raise VALUES_VERSION in blindtune.views.extractor_code, so that none computed before is taken, "
+        f"and add the new version to VALUES_CODE; if not, keep the version. Then write these digests there: {found}"
+    )
 
 
 def test_frozen_identity_holds_what_the_view_is(tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def test_read_csv_annotation_with_a_huge_field_is_refused(tmp_path: Path) -> Non
     """A field above the limit of Python's reader is one bad file."""
     path = tmp_path / "a.csv"
     path.write_text("index,label,coord_index,row,column\n0," + "x" * 140_000 + ",0,1,1\n", encoding="utf-8")
-    with pytest.raises(UserError, match=r"a\.csv: is not valid CSV"):
+    with pytest.raises(UserError, match=r"a\.csv, row 2: is not valid CSV"):
         read_annotation(path)
 
 

@@ -291,6 +291,40 @@ def test_qupath_reads_annotations_only(tmp_path: Path) -> None:
     )
 
 
+def test_qupath_objects_within_objects_are_read(tmp_path: Path) -> None:
+    """The children of an annotation, of a cell or of the root are regions too; an inner one owns its area."""
+    inner = feature(polygon(RING), {"objectType": "annotation", "name": "inner"})
+    cell = feature(polygon(RING), {"objectType": "cell", "childObjects": [inner, 3]})
+    outer = feature(polygon(RING), {"name": "outer", "children": [inner, cell]})
+    root = feature(None, {"objectType": "root", "childObjects": [outer]}) | {"id": "PathRootObject"}
+    found = read(tmp_path, "a.geojson", {"type": "FeatureCollection", "features": [root, inner]})
+    assert [(one.name, one.label) for one in found.regions] == [
+        ("feature 1.1", "outer"), ("feature 1.1.1", "inner"), ("feature 1.1.2.1", "inner"), ("feature 2", "inner")
+    ]  # fmt: skip
+    assert found.unused == (
+        "feature 1.1.2.2 cannot be used: is not a GeoJSON feature",
+        "1 object of the type cell cannot be used: only annotations are regions",
+        "1 object of the type root cannot be used: only annotations are regions",
+    )
+
+
+@pytest.mark.parametrize(
+    ("properties", "n_regions"),
+    [
+        ({"object_type": "detection"}, 0),
+        ({"object_type": "annotation"}, 1),
+        ({"type": "Cell"}, 0),
+        ({"type": "tmaCore"}, 0),
+        ({"type": "a polygon"}, 1),
+        ({"objectType": "annotation", "type": "cell"}, 1),
+    ],
+)
+def test_qupath_types_of_other_versions(tmp_path: Path, properties: dict[str, str], n_regions: int) -> None:
+    """QuPath 0.3 names the type otherwise, and reads another key; a word of another program is no type."""
+    content = feature(polygon(RING), {"classification": {"name": "DCIS"}} | properties)
+    assert len(read(tmp_path, "a.geojson", content).regions) == n_regions
+
+
 def test_asap_automatic_names_are_no_labels(tmp_path: Path) -> None:
     """A region without a group has its own name as a label, but not the one that ASAP gave."""
     automatic = asap_annotation(ASYMMETRIC, group="None").replace('"it"', '"Annotation 12"')
@@ -340,6 +374,7 @@ def test_imagescope_unknown_type_is_named(tmp_path: Path) -> None:
         ("a.json", [dsa(polyline())[0], {"annotation": 3}], "one of its annotations has no list of elements"),
         ("a.json", "[" * 100_000, "is not valid JSON"),
         ("a.json", "1" * 5000, "is not valid JSON"),
+        ("a.json", '[{"type": "Feature", "type": "Feature"}]', "an object has the key 'type' twice"),
         ("a.xml", "", "is not valid XML"),
         ("a.xml", "<V><V/></V>", "its root is 'V'"),
     ],
@@ -377,3 +412,65 @@ def test_csv_name_with_a_comma(tmp_path: Path) -> None:
     """The name of the slide may have a comma, and the scale a decimal comma."""
     found = read(tmp_path, "a.csv", "# bname = p1, left = 2\n# MicronsPerPixel = 0,5\n" + HEADER)
     assert (found.slide, found.mpp) == ("p1, left = 2", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (HEADER.replace("region_id", "row"), "row 1: names the column row twice"),
+        (HEADER + '5,1,"dc\nis",0,1,1\n', r"row 2: is not valid CSV \(unexpected end of data\)"),
+        (HEADER + "5,1\n", "row 2: has 2 values for 6 columns"),
+        ("# width = 5\n", "is empty. It needs a line of column names"),
+    ],
+)
+def test_csv_rows_that_are_ambiguous_are_refused(tmp_path: Path, content: str, message: str) -> None:
+    """Neither a column that is there twice nor a quotation mark that joins two rows is guessed."""
+    with pytest.raises(UserError, match=rf"a\.csv.*{message}"):
+        read(tmp_path, "a.csv", content)
+
+
+def test_labels_can_be_written(tmp_path: Path) -> None:
+    """Half of a letter, as of an emoji that was cut in two, and very long labels stop no job that writes them."""
+    properties = [{"name": "a\ud800b"}, {"name": "\U0001f600"}, {"name": "x" * 5000}, {"objectType": "\udfff"}]
+    found = read(tmp_path, "a.geojson", [feature(polygon(RING), one) for one in properties])
+    assert [one.label for one in found.regions] == ["a?b", "\U0001f600", "x" * 1000]
+    assert found.unused == ("1 object of the type ? cannot be used: only annotations are regions",)
+
+
+BAD = [(10, 20), ("x", 3), (90, 20), (90, 70)]
+BAD_ROWS = "".join(f"5,1,DCIS,{at},{y},{x}\n" for at, (x, y) in enumerate(BAD))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.xml", imagescope(region(BAD, text="DCIS"))),
+        ("a.xml", halo(halo_region("Polygon", BAD))),
+        ("a.xml", asap(asap_annotation(BAD))),
+        ("a.xml", asap(asap_annotation([(x if x != "x" else -1e12, y) for x, y in BAD]))),
+        ("a.geojson", feature(polygon([list(one) for one in BAD]))),
+        ("a.geojson", feature(polygon([[10, 20], [90, 20], [90, 70]], [[50, 50], [None, 1]]))),
+        ("a.json", dsa(polyline(points=[[*one, 0] for one in BAD]))),
+        ("a.json", dsa(polyline(points=[[10, 20, 0], [90, 20, 0], [90, 70, 0]], holes=[3]))),
+        ("a.csv", HEADER + BAD_ROWS),
+    ],
+)
+def test_a_bad_region_is_known_by_the_box_around_its_other_vertices(tmp_path: Path, name: str, content: Any) -> None:
+    """A region with a bad number may be an inner one, so the place where it is belongs to no other class."""
+    found = read(tmp_path, name, content)
+    assert found.regions == [] and len(found.unused) == 1
+    (one,) = found.shift(1, 2).unclear
+    assert (one.label, one.polygon.tolist()) == ("dcis", [[11, 22], [91, 22], [91, 72], [11, 72]])
+
+
+def test_halo_open_lines_have_no_area(tmp_path: Path) -> None:
+    """HALO calls a line that was not closed a polygon; an outline without its last vertex is one."""
+    wave = [(x, 50 + 20 * (x % 2)) for x in range(0, 400, 10)]
+    outline = [(200 + 100 * np.cos(t), 200 + 100 * np.sin(t)) for t in np.linspace(0, 6.2, 40)]
+    lines = halo_region("Polygon", wave) + halo_region("Polygon", outline).replace("Type", 'HasEndcaps="1" Type')
+    found = read(tmp_path, "a.xml", halo(lines + halo_region("Polygon", outline) + halo_region("Polygon", ASYMMETRIC)))
+    assert [one.name for one in found.regions] == ["region 3", "region 4"]
+    assert found.unused == (
+        "region 1 (dcis) is an open line, which has no area",
+        "region 2 (dcis) is an open line, which has no area",
+    )

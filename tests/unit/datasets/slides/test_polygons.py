@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from blindtune.core.errors import UserError
 from blindtune.datasets.slides import polygons as polygons_module
 from blindtune.datasets.slides.annotations import Region
 from blindtune.datasets.slides.polygons import ClassAreas, compute_area, compute_areas, compute_coverage, sample_points
@@ -272,21 +273,6 @@ def test_an_outline_that_crosses_itself_thousands_of_times_is_bad(n_vertices: in
     assert found.by_class["dcis"].area == 100 * 100 and found.by_class["indc"].is_empty
 
 
-def test_find_tangle_counts_crossings_within_lines(monkeypatch: pytest.MonkeyPatch):
-    """Five lines of a star cross five times; lines that only touch, or follow each other, do not cross."""
-    star = [(np.cos(4 * np.pi * k / 5), np.sin(4 * np.pi * k / 5)) for k in range(5)]
-    closed = np.array([*star, star[0]])
-    for limit, reason in ((4, "it crosses itself more than 4 times"), (5, None)):
-        monkeypatch.setattr(polygons_module, "MAX_CROSSINGS", limit)
-        assert polygons_module._find_tangle(closed) == reason
-    monkeypatch.setattr(polygons_module, "MAX_CROSSINGS", 0)
-    there_and_back = np.array([(0, 0), (10, 0), (10, 10), (10, 0), (5, 0), (5, 5), (5, 0), (0, 0)], float)
-    assert polygons_module._find_tangle(there_and_back) is None
-    monkeypatch.setattr(polygons_module, "MAX_LINE_PAIRS", 3)
-    said = polygons_module._find_tangle(there_and_back)
-    assert said == "more than 3 pairs of its lines are close to each other"
-
-
 def comb(n_teeth: int, size: int = 900, turned: bool = False) -> NDArray[np.float64]:
     """A valid outline with teeth as long as it is wide; turned by 90 degrees it crosses one that is not everywhere."""
     x = np.linspace(0, size, n_teeth, endpoint=False)[:, None]
@@ -450,3 +436,53 @@ def test_many_cuts_are_made_at_once(kind: str, apart: bool, monkeypatch: pytest.
     assert found.by_class["dcis"].area == pytest.approx(expected) == pytest.approx(whole)
     assert inserted == [apart]
     assert found.oddities == []
+
+
+#: An outline of 120 vertices in any order crosses itself thousands of times; the last ones are the corners of its box.
+TANGLE = np.concatenate([np.random.default_rng(4).uniform(40, 60, (400, 2)), rectangle(40, 40, 20, 20)])
+
+
+@pytest.mark.parametrize(
+    ("label", "negative", "lost", "what"),
+    [
+        ("dcis", False, 0, None),
+        ("indc", False, 400, "1 region of another class does not have the box around it"),
+        ("norm", False, 400, "1 region of another class does not have the box around it"),
+        ("", False, 0, None),
+        ("dcis", True, 400, "1 region of its layer does not have the box around it"),
+    ],
+)
+def test_a_bad_inner_region_leaves_nothing_to_the_outer_one(label: str, negative: bool, lost: int, what: str | None):
+    """Where an inner region could be that cannot be used, no other class has the area."""
+    outer, small = region("dcis", rectangle(0, 0, 100, 100)), region("dcis", rectangle(45, 45, 5, 5), "region 3")
+    tangled = Region("region 2", label, TANGLE, negative=negative)
+    areas = compute_areas([outer, tangled], CLASSES, (100, 100))
+    assert areas.by_class["dcis"].area == pytest.approx(10_000 - lost)
+    named = [one for one in areas.oddities if "may be within others" in one]
+    assert named == ([] if what is None else [f"region 2 ({label}) cannot be used and may be within others: {what}"])
+    # One that is within the box may be an inner region itself.
+    assert compute_areas([small, tangled], CLASSES, (100, 100)).by_class["dcis"].area == pytest.approx(25)
+
+
+def test_a_box_that_is_unclear_belongs_to_nobody_at_any_depth(monkeypatch: pytest.MonkeyPatch):
+    """A bad region within a region of another class within one of its own class: the box is neither's."""
+    monkeypatch.setattr(polygons_module, "_MAX_IN_CELL", 4)
+    unclear = [region("dcis", rectangle(40, 40, 20, 20), "region 9"), region("indc", [(1, 1)]), region("", [])]
+    nested = [region("dcis", rectangle(0, 0, 100, 100)), region("indc", rectangle(20, 20, 60, 60), "region 2")]
+    for most in (20_000, 3):
+        monkeypatch.setattr(polygons_module, "MAX_UNDIVIDED", most)
+        areas = compute_areas(nested, CLASSES, (100, 100), unclear)
+        assert {name: round(one.area) for name, one in areas.by_class.items()} == {"dcis": 6400, "indc": 3200}
+        assert compute_coverage(np.array([[40, 40]]), 20, areas.by_class["dcis"])[0] == 0
+        assert areas.oddities == [
+            "region 9 (dcis) cannot be used and may be within others: 1 region of another class does not have the box "
+            "around it"
+        ]
+
+
+def test_many_boxes_that_are_unclear_are_refused(monkeypatch: pytest.MonkeyPatch):
+    """The number of pairs is bounded."""
+    monkeypatch.setattr(polygons_module, "_MAX_PAIRS", 3)
+    unclear = [region("indc", rectangle(40, 40, 20, 20))] * 4
+    with pytest.raises(UserError, match="more than 3 pairs of regions overlap of which one cannot be used"):
+        compute_areas([region("dcis", rectangle(0, 0, 100, 100))], CLASSES, (100, 100), unclear)

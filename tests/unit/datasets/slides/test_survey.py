@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from shapely.errors import GEOSException
 
 from blindtune.core.errors import UserError
 from blindtune.datasets.corpus.survey import Survey
@@ -160,6 +161,28 @@ def test_survey_lists_odd_regions(tmp_path: Path):
         "region 2 (indc) has no area",
     ]
     assert len(result.candidates) == 10
+
+
+def test_survey_takes_no_place_where_a_bad_region_may_be(tmp_path: Path):
+    """The centre of a patch of the outer class is not in the box around a bad region of another class."""
+    outer, bad = rectangle(0, 0, 1280, 1024), [(200.0, 200.0), (np.nan, 300.0), (1000.0, 800.0)]
+    result = survey(tmp_path, write_pair(tmp_path, [("dcis", outer), ("indc", bad)]), "train", SMALL)
+    centres = corners(result, "dcis") + 64
+    assert len(centres) == 10
+    assert not ((centres > (200, 200)) & (centres < (1000, 800))).all(axis=1).any()
+    assert len(result.facts["oddities"]) == 2
+
+
+def test_geometry_that_fails_anywhere_makes_the_slide_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """One slide's outlines take no other slide of the batch with them."""
+
+    def fail(*arguments: Any) -> None:
+        raise GEOSException("TopologyException: side location conflict")
+
+    monkeypatch.setattr(survey_module, "compute_coverage", fail)
+    result = survey(tmp_path, write_pair(tmp_path, [("dcis", rectangle(0, 0, 900, 900))]), "train", SMALL)
+    assert result.bad == "the geometry of its regions fails (TopologyException: side location conflict)"
+    assert result.candidates == []
 
 
 def test_survey_with_a_class_null(tmp_path: Path):

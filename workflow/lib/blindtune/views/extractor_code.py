@@ -20,7 +20,8 @@ from blindtune.views.config import BUILD, ExtractedView
 _FUNCTION = "build"
 
 #: Raise it when `blindtune.views.extractor` or `blindtune.views.feature_store` give other features than before: all are
-#: then computed again. Other changes of blindtune's code keep the features, which may have taken hours.
+#: then computed again. Other changes of blindtune's code keep the features, which may have taken hours. A test has the
+#: digests of both modules for this version, so that it cannot be forgotten.
 VALUES_VERSION = 1
 
 #: A folder that only decode opens.

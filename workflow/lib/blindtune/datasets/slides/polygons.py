@@ -8,14 +8,16 @@
 - Regions of one class are joined, so that overlaps do not count twice, and are clipped to the slide.
 - Where regions of two classes cross without one being within the other, the crossing belongs to both. A patch there is
   left out by `max_other`.
+- A region that cannot be used may have been an inner one. So no region of another class has the box around it, unless
+  it is within that box.
 
 A region on which the geometry fails, or that crosses itself or another thousands of times, is left out and named. An
 area of many vertices is divided into cells, so that what is asked about a square only takes the few shapes near it.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from blindtune.core.errors import UserError
-from blindtune.datasets.slides.annotations.base import Region
+from blindtune.datasets.slides.annotations.base import Region, box_between
+from blindtune.datasets.slides.tangles import find_tangle, find_tangled
 
 if TYPE_CHECKING:
     from shapely import STRtree
@@ -44,13 +47,6 @@ _WITHIN = 0.99
 #: Pairs of regions of two classes whose bounds overlap; people draw far fewer.
 _MAX_PAIRS = 20_000_000
 _PAIRS_AT_ONCE = 100
-#: How often an outline may cross itself, and how many pairs of its lines may have bounds that overlap. The time of a
-#: repair grows with both: so many take up to ten seconds, and freehand outlines have dozens of crossings.
-MAX_CROSSINGS, MAX_LINE_PAIRS = 5000, 2_000_000
-_LINES_AT_ONCE = 10
-#: The same limits hold for two outlines, which are only compared if the product of their numbers of vertices is larger
-#: than this: people draw none with as many crossings. Pairs of lines that are compared at once, at most.
-_MIN_PRODUCT, _LINE_PAIRS_AT_ONCE = 100_000, 1_000_000
 #: Shapes of more vertices are clipped rather than intersected, unless more lines are cut; the share of the box around a
 #: shape by which the area of its parts may differ.
 _MIN_CLIPPED, _MAX_CROSSED, _CLIPPING_ERROR = 500, 2000, 1e-9
@@ -110,13 +106,16 @@ class ClassAreas:
     oddities: list[str]
 
 
-def compute_areas(regions: list[Region], classes: dict[str, list[str]], size: tuple[int, int]) -> ClassAreas:
+def compute_areas(
+    regions: list[Region], classes: dict[str, list[str]], size: tuple[int, int], unclear: Sequence[Region] = ()
+) -> ClassAreas:
     """Return the area of each class on a slide.
 
     Args:
         regions: the regions of one slide.
         classes: the labels that make up each class; regions of other labels only own their area within others.
         size: width and height of the slide in pixels.
+        unclear: regions of which no more is known than a box around them.
 
     Raises:
         UserError: too many regions of different classes overlap.
@@ -133,8 +132,11 @@ def compute_areas(regions: list[Region], classes: dict[str, list[str]], size: tu
     _drop_tangled([*negatives, *counted], cuts, shapes, oddities)
     _cut_negatives(negatives, cuts, counted, shapes, oddities)
     shapes = _clip_regions(counted, shapes, of_class, size, oddities)
-    shapes, owners_of_parts = _cut_nested(shapes, owners, oddities)
-    by_class = {name: _join(shapes[owners_of_parts == number], size) for number, name in enumerate(names)}
+    boxes = _UnclearBoxes([*unclear, *oddities.unclear], class_of)
+    lost = boxes.find_regions(counted, shapes, owners)
+    shapes, numbers = _cut_nested(shapes, owners, oddities)
+    shapes, numbers = _cut_unclear(shapes, numbers, lost, boxes, oddities)
+    by_class = {name: _join(shapes[owners[numbers] == number], size) for number, name in enumerate(names)}
     return ClassAreas(by_class, oddities.list_by_class(owners))
 
 
@@ -234,6 +236,11 @@ def _sample_cells(cells: NDArray[Any], count: int, random: Generator) -> NDArray
     return np.asarray(points, np.float64)
 
 
+def _box_around(region: Region) -> Region:
+    """Return a region as the box around it."""
+    return replace(region, polygon=box_between(region.polygon), holes=())
+
+
 class _Oddities:
     """What is odd about some regions, by their numbers."""
 
@@ -244,6 +251,8 @@ class _Oddities:
         self.crossing: set[int] = set()
         #: Sentences about other regions.
         self.others: list[str] = []
+        #: Regions that cannot be used, each as the box around it.
+        self.unclear: list[Region] = []
 
     def add(self, at: int, text: str) -> None:
         """Add what is odd about a region."""
@@ -251,7 +260,12 @@ class _Oddities:
 
     def add_failure(self, at: int, error: Exception) -> None:
         """Add that the geometry fails on a region."""
-        self.add(at, f"cannot be used, its outline is too tangled ({str(error)[:120]})")
+        self.add_unusable(at, f"cannot be used, its outline is too tangled ({str(error)[:120]})")
+
+    def add_unusable(self, at: int, text: str) -> None:
+        """Add that a region cannot be used, and why."""
+        self.add(at, text)
+        self.unclear.append(_box_around(self._regions[at]))
 
     def add_empty(self, shapes: NDArray[Any]) -> None:
         """Add that regions have no area, where nothing else is odd about them."""
@@ -320,7 +334,7 @@ def _cut_holes(
     whole = _insert_holes(shape, cuts) if is_large else None
     if whole is None:
         cuts = np.array([_repair(cut) for cut in cuts], dtype=object)
-        for _, how in _find_tangled(np.concatenate([np.array([shape]), cuts])).values():
+        for _, how in find_tangled(np.concatenate([np.array([shape]), cuts])).values():
             raise GEOSException(f"it and its holes, or two of these, {how}")
         whole = _keep_polygons(shapely.difference(shape, shapely.union_all(cuts)))
     shapely.prepare(shape)
@@ -350,6 +364,7 @@ def _shape_negatives(negatives: list[Region], oddities: "_Oddities") -> NDArray[
     cuts = _shape_regions(negatives, np.zeros(len(negatives), bool), own_oddities)
     own_oddities.add_empty(cuts)
     oddities.others += own_oddities.list_by_class(np.full(len(negatives), -1))
+    oddities.unclear += own_oddities.unclear
     return cuts
 
 
@@ -364,83 +379,14 @@ def _drop_tangled(regions: list[Region], cuts: NDArray[Any], shapes: NDArray[Any
     """
     import shapely
 
-    for number, (other, how) in _find_tangled(np.concatenate([cuts, shapes])).items():
+    for number, (other, how) in find_tangled(np.concatenate([cuts, shapes])).items():
         (cuts if number < len(cuts) else shapes)[number - len(cuts)] = shapely.Polygon()
         text = f"cannot be used, its outline is too tangled (it and {regions[other].name} {how})"
         if number < len(cuts):
             oddities.others.append(f"{regions[number].name} ({regions[number].label or 'negative'}) {text}")
+            oddities.unclear.append(_box_around(regions[number]))
         else:
-            oddities.add(number - len(cuts), text)
-
-
-def _find_tangled(shapes: NDArray[Any]) -> dict[int, tuple[int, str]]:
-    """Return the shapes that cross an earlier one too often, by their numbers: the number of that one, and how."""
-    import shapely
-
-    counts = shapely.get_num_coordinates(shapes)
-    most = counts.max(initial=0)
-    found: dict[int, tuple[int, str]] = {}
-    candidates = np.flatnonzero(counts * most > _MIN_PRODUCT)
-    if len(candidates) < 2:
-        return found
-    tree = shapely.STRtree(shapes[candidates])
-    for at in candidates[np.argsort(-counts[candidates], kind="stable")].tolist():
-        if counts[at] ** 2 <= _MIN_PRODUCT:
-            break
-        others = candidates[tree.query(shapely.boundary(shapes[at]), predicate="intersects")]
-        # Each pair once, from the one with more vertices.
-        smaller = (counts[others] < counts[at]) | ((counts[others] == counts[at]) & (others > at))
-        wanted = smaller & (counts[others] * counts[at] > _MIN_PRODUCT)
-        for other, how in _count_crossings(shapes, at, np.sort(others[wanted])).items():
-            found.setdefault(max(at, other), (min(at, other), how))
-    return dict(sorted(found.items()))
-
-
-def _count_crossings(shapes: NDArray[Any], at: int, others: NDArray[np.int64]) -> dict[int, str]:
-    """Return the shapes that cross the one at the number ``at`` too often, and how often."""
-    import shapely
-
-    lines, _ = _list_lines(shapes[[at]])
-    tree = shapely.STRtree(_bounds_of(lines))
-    other_lines, owners = _list_lines(shapes[others])
-    n_pairs, n_crossings = np.zeros(len(others), np.int64), np.zeros(len(others), np.int64)
-    first, chunk = 0, max(1, _LINE_PAIRS_AT_ONCE // len(lines))
-    while first < len(other_lines):
-        numbers = np.arange(first, min(first + chunk, len(other_lines)))
-        first += chunk
-        # Of those that are known to be tangled, no more is counted.
-        is_open = (n_pairs <= MAX_LINE_PAIRS) & (n_crossings <= MAX_CROSSINGS)
-        numbers = numbers[is_open[owners[numbers]]]
-        one, other = tree.query(_bounds_of(other_lines[numbers]))
-        one = numbers[one]
-        n_pairs += np.bincount(owners[one], minlength=len(others))
-        crosses = _cross(other_lines[one], lines[other])
-        n_crossings += np.bincount(owners[one[crosses]], minlength=len(others))
-    close = f"have more than {MAX_LINE_PAIRS:,} pairs of lines that are close to each other"
-    often = f"cross more than {MAX_CROSSINGS:,} times"
-    return {
-        int(number): often if crossings > MAX_CROSSINGS else close
-        for number, pairs, crossings in zip(others, n_pairs, n_crossings, strict=True)
-        if crossings > MAX_CROSSINGS or pairs > MAX_LINE_PAIRS
-    }
-
-
-def _list_lines(shapes: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the lines of outlines and holes, (n_lines, 2 ends, 2), and the number of the shape of each."""
-    import shapely
-
-    parts, of_shape = shapely.get_parts(shapes, return_index=True)
-    rings, of_part = shapely.get_rings(parts, return_index=True)
-    points, of_ring = shapely.get_coordinates(rings, return_index=True)
-    joined = np.flatnonzero(of_ring[:-1] == of_ring[1:])
-    return np.stack([points[joined], points[joined + 1]], axis=1), of_shape[of_part[of_ring[joined]]]
-
-
-def _bounds_of(lines: NDArray[np.float64]) -> NDArray[Any]:
-    """Return the bounds of lines, (n_lines, 2 ends, 2), as shapes."""
-    import shapely
-
-    return np.asarray(shapely.box(*lines.min(axis=1).T, *lines.max(axis=1).T))
+            oddities.add_unusable(number - len(cuts), text)
 
 
 def _cut_negatives(
@@ -483,18 +429,93 @@ def _find_within(inner: NDArray[Any], outer: NDArray[Any]) -> NDArray[np.bool_]:
 def _cut_nested(
     shapes: NDArray[Any], owners: NDArray[np.int64], oddities: "_Oddities"
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Cut every region out of those of other classes that it is within; return all parts with their owners."""
+    """Cut every region out of those of other classes that it is within; return the parts and their regions."""
     pairs = list(_find_nested(shapes, owners))
     if not pairs:
-        return shapes, owners
+        return shapes, np.arange(len(shapes))
     outer, inner = np.concatenate(pairs, axis=1)
     # All are cut out as they were drawn: a region within a region within a region is the innermost one's.
-    large = _subtract(shapes.copy(), outer, shapes[inner], oddities)
-    kept = np.setdiff1d(np.arange(len(shapes)), list(large.parts))
-    numbers = np.concatenate([kept, *(np.full(len(parts), at) for at, parts in large.parts.items())])
-    found = np.empty(len(numbers), dtype=object)
-    found[:] = [*large.shapes[kept], *(part for parts in large.parts.values() for part in parts)]
-    return found, owners[numbers]
+    return _subtract(shapes.copy(), outer, shapes[inner], oddities).list_parts()
+
+
+class _UnclearBoxes:
+    """Boxes around regions that cannot be used: a negative one may be a hole in its layer, another one an inner region.
+
+    Args:
+        regions: the boxes; without a label they own nothing, and a box around one vertex says nothing.
+        class_of: the number of a class by label.
+    """
+
+    def __init__(self, regions: Sequence[Region], class_of: Mapping[str, int]) -> None:
+        import shapely
+
+        self.regions = [one for one in regions if (one.label or one.negative) and len(one.polygon) == 4]
+        corners = [(*one.polygon.min(axis=0), *one.polygon.max(axis=0)) for one in self.regions]
+        self.shapes = np.asarray(shapely.box(*np.array(corners, np.float64).reshape(-1, 4).T))
+        self._owners = np.array([class_of.get(one.label, -1) for one in self.regions], dtype=np.int64)
+        self._negative = np.array([one.negative for one in self.regions], dtype=bool)
+
+    def find_regions(self, regions: list[Region], shapes: NDArray[Any], owners: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return pairs of regions of a class and boxes that they may not own, (2, n_pairs).
+
+        Raises:
+            UserError: there are too many.
+        """
+        import shapely
+
+        pairs, count = [np.zeros((2, 0), np.int64)], 0
+        tree = shapely.STRtree(shapes if len(self.regions) else [])
+        layers = np.array([one.layer for one in regions], dtype=object)
+        own_layers = np.array([one.layer for one in self.regions], dtype=object)
+        for first in range(0, len(self.regions), _PAIRS_AT_ONCE):
+            found, at = tree.query(self.shapes[first : first + _PAIRS_AT_ONCE], predicate="intersects")
+            box = first + found
+            is_other = np.where(self._negative[box], own_layers[box] == layers[at], self._owners[box] != owners[at])
+            wanted = is_other.astype(bool) & (owners[at] >= 0)
+            box, at = box[wanted], at[wanted]
+            count += len(box)
+            if count > _MAX_PAIRS:
+                raise UserError(f"more than {_MAX_PAIRS:,} pairs of regions overlap of which one cannot be used")
+            crossing = ~_find_within(shapes[at], self.shapes[box])
+            pairs.append(np.stack([at[crossing], box[crossing]]))
+        return np.concatenate(pairs, axis=1)
+
+
+def _cut_unclear(
+    shapes: NDArray[Any],
+    numbers: NDArray[np.int64],
+    lost: NDArray[np.int64],
+    boxes: _UnclearBoxes,
+    oddities: "_Oddities",
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Cut boxes out of the parts of regions.
+
+    Args:
+        shapes: the parts.
+        numbers: the number of the region of each.
+        lost: pairs of a region and a box.
+        boxes: the boxes.
+        oddities: where they are named.
+
+    Returns:
+        The parts, and the number of the region of each.
+    """
+    if not lost.shape[1]:
+        return shapes, numbers
+    by_region: dict[int, list[int]] = {}
+    for region, box in lost.T.tolist():
+        by_region.setdefault(region, []).append(box)
+    outer = [(part, box) for part, region in enumerate(numbers.tolist()) for box in by_region.get(region, [])]
+    parts, cuts = np.array(outer, dtype=np.int64).reshape(-1, 2).T
+    found, of_parts = _subtract(shapes.copy(), parts, boxes.shapes[cuts], oddities).list_parts()
+    for box, count in zip(*np.unique(lost[1], return_counts=True), strict=True):
+        one = boxes.regions[box]
+        oddities.others.append(
+            f"{one.name} ({one.label or 'negative'}) cannot be used and may be within others: {count:,} "
+            f"region{'s' * bool(count > 1)} {'of its layer' if one.negative else 'of another class'} "
+            f"{'do' if count > 1 else 'does'} not have the box around it"
+        )
+    return found, numbers[of_parts]
 
 
 def _find_nested(shapes: NDArray[Any], owners: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
@@ -542,6 +563,14 @@ class _Cut:
 
     shapes: NDArray[Any]
     parts: "dict[int, list[BaseGeometry]]"
+
+    def list_parts(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Return the shapes and the parts of the others, and the number of the shape of each."""
+        kept = np.setdiff1d(np.arange(len(self.shapes)), list(self.parts))
+        numbers = np.concatenate([kept, *(np.full(len(parts), at) for at, parts in self.parts.items())])
+        found = np.empty(len(numbers), dtype=object)
+        found[:] = [*self.shapes[kept], *(part for parts in self.parts.values() for part in parts)]
+        return found, numbers.astype(np.int64)
 
 
 def _subtract(shapes: NDArray[Any], outer: NDArray[np.int64], cuts: NDArray[Any], oddities: "_Oddities") -> _Cut:
@@ -840,43 +869,10 @@ def _repair(shape: "BaseGeometry") -> "BaseGeometry":
     import shapely
     from shapely.errors import GEOSException
 
-    tangle = None if shapely.is_valid(shape) else _find_tangle(shapely.get_coordinates(shape))
+    tangle = None if shapely.is_valid(shape) else find_tangle(shapely.get_coordinates(shape))
     if tangle is not None:
         raise GEOSException(tangle)
     return _keep_polygons(shapely.make_valid(shape))
-
-
-def _find_tangle(ring: NDArray[np.float64]) -> str | None:
-    """Return why a closed line (n_vertices, 2) cannot be repaired in bounded time; None if it can."""
-    import shapely
-
-    lines = np.stack([ring[:-1], ring[1:]], axis=1)
-    boxes = _bounds_of(lines)
-    tree = shapely.STRtree(boxes)
-    n_pairs = n_crossings = 0
-    for first in range(0, len(lines), _LINES_AT_ONCE):
-        one, other = tree.query(boxes[first : first + _LINES_AT_ONCE])
-        one, other = (numbers[other > one + first] for numbers in (one + first, other))
-        n_pairs += len(one)
-        # Before they are compared, which takes memory for each pair.
-        if n_pairs > MAX_LINE_PAIRS:
-            return f"more than {MAX_LINE_PAIRS:,} pairs of its lines are close to each other"
-        n_crossings += int(np.count_nonzero(_cross(lines[one], lines[other])))
-        if n_crossings > MAX_CROSSINGS:
-            return f"it crosses itself more than {MAX_CROSSINGS:,} times"
-    return None
-
-
-def _cross(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return whether the two lines of each pair cross within both; lines are (n_pairs, 2 ends, 2)."""
-
-    def is_divided(line: NDArray[np.float64], ends: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return whether the ends are on different sides of the line."""
-        along, away = line[:, 1:] - line[:, :1], ends - line[:, :1]
-        sides = along[..., 0] * away[..., 1] - along[..., 1] * away[..., 0]
-        return np.asarray((np.signbit(sides[:, 0]) != np.signbit(sides[:, 1])) & (sides != 0).all(axis=1))
-
-    return np.asarray(is_divided(first, second) & is_divided(second, first))
 
 
 def _keep_polygons(shape: "BaseGeometry") -> "BaseGeometry":

@@ -87,7 +87,7 @@ class OpenSlideFile(OpenRawFile):
         """
         result = Survey(file=self._found.file, sha256=dict(self._sha256), group=self._found.patient, split=self._split)
         try:
-            self._fill(result)
+            self._fill_or_explain(result)
         except (BadSlideError, UserError) as error:
             # The list of bad files names the slide anyway, and the annotation is in the same folder.
             reason = str(error).replace(f"{(self._folder / self._found.file).parent}/", "").rstrip(".")
@@ -118,6 +118,21 @@ class OpenSlideFile(OpenRawFile):
             self._opened = SlideReader(self._folder / self._found.file, self._threads)
         return self._opened
 
+    def _fill_or_explain(self, result: Survey) -> None:
+        """Fill a survey.
+
+        Raises:
+            BadSlideError: the slide is bad, or the geometry of its regions fails where no single one can be named.
+            UserError: its annotation is bad.
+        """
+        # Shapely takes time to import, and jobs that read no slide need none.
+        from shapely.errors import GEOSException
+
+        try:
+            self._fill(result)
+        except GEOSException as error:
+            raise BadSlideError(f"the geometry of its regions fails ({str(error)[:200]})") from error
+
     def _fill(self, result: Survey) -> None:
         slide, settings = self._slide(), self._settings
         if self._found.annotation is None:
@@ -130,7 +145,7 @@ class OpenSlideFile(OpenRawFile):
         result.content = slide.digest_pixels()
         scale = slide.find_scale(annotation.mpp, settings.assumed_mpp)
         geometry = slide.choose_geometry(settings.patch, settings.target_mpp, scale)
-        areas = compute_areas(annotation.regions, settings.classes, slide.size)
+        areas = compute_areas(annotation.regions, settings.classes, slide.size, annotation.unclear)
         result.facts.update(
             size=list(slide.size),
             mpp=scale and scale.mpp,

@@ -55,13 +55,13 @@ def read(document: "XmlDocument", path: Path) -> Annotation:
         if kind not in _WITH_AREA:
             found.unused.append(f"{name_region('annotation', number, label)} is a {kind[:40]}, which has no area")
             continue
-        with found.naming("annotation", number, label):
+        groups = _list_groups(group, above)
+        with found.naming("annotation", number, label, groups=groups):
             polygon = document.read_outline(element, "Coordinates", "Coordinate", ordered=True)
             if kind == "rectangle" and len(polygon) == 2:
                 polygon = box_between(polygon)
-            groups = _list_groups(group, above)
             found.regions.append(Region(f"annotation {number}", label, polygon, groups=groups))
-    return Annotation(found.regions, unused=tuple(found.unused))
+    return found.to_annotation()
 
 
 def _read_group(name: str | None) -> str:

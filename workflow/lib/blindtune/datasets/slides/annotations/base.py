@@ -4,7 +4,7 @@ A vertex is (x, y) in pixels of the slide's full resolution, y pointing down.
 """
 
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blindtune.core.bounds import MAX_LABEL
 from blindtune.core.errors import UserError
 from blindtune.core.validation import show_value
 
@@ -47,6 +48,19 @@ class Region:
     groups: tuple[str, ...] = ()
 
 
+class BadOutlineError(UserError):
+    """An outline has a vertex that cannot be used.
+
+    Attributes:
+        vertices: those that can be, (n_vertices, 2).
+    """
+
+    def __init__(self, message: str, vertices: Polygon) -> None:
+        """Keep what is known of the outline."""
+        super().__init__(message)
+        self.vertices = vertices
+
+
 @dataclass(frozen=True)
 class Annotation:
     """The content of an annotation file.
@@ -57,6 +71,7 @@ class Annotation:
         size: width and height in pixels of that slide; None if the file does not give them.
         slide: name of that slide without its suffix; None if the file does not give it.
         unused: a sentence about each shape that is not used: a point encloses no area, an outline has a bad number.
+        unclear: regions with a bad number as the box around their other vertices: other classes do not own that area.
     """
 
     regions: list[Region]
@@ -64,15 +79,16 @@ class Annotation:
     size: tuple[int, int] | None = None
     slide: str | None = None
     unused: tuple[str, ...] = ()
+    unclear: tuple[Region, ...] = ()
 
     def shift(self, x: float, y: float) -> "Annotation":
         """Return the same annotation with every vertex moved by some pixels."""
         offset = np.array([x, y], np.float64)
-        moved = [
-            replace(one, polygon=one.polygon + offset, holes=tuple(hole + offset for hole in one.holes))
-            for one in self.regions
-        ]
-        return replace(self, regions=moved)
+
+        def move(one: Region) -> Region:
+            return replace(one, polygon=one.polygon + offset, holes=tuple(hole + offset for hole in one.holes))
+
+        return self.change(move)
 
     def resolve_labels(self, known: Collection[str]) -> "Annotation":
         """Return the same annotation with the label of each region replaced by a known one, if its groups have one.
@@ -80,13 +96,15 @@ class Annotation:
         Args:
             known: labels of the classes. Of a region's label and those of its groups, the nearest known one counts.
         """
-        found = [
-            replace(one, label=next((label for label in (one.label, *one.groups) if label in known), one.label))
-            if one.groups
-            else one
-            for one in self.regions
-        ]
-        return replace(self, regions=found)
+
+        def resolve(one: Region) -> Region:
+            return replace(one, label=next((label for label in (one.label, *one.groups) if label in known), one.label))
+
+        return self.change(lambda one: resolve(one) if one.groups else one)
+
+    def change(self, change: Callable[[Region], Region]) -> "Annotation":
+        """Return the same annotation with each region changed."""
+        return replace(self, regions=list(map(change, self.regions)), unclear=tuple(map(change, self.unclear)))
 
 
 class FoundRegions:
@@ -95,14 +113,18 @@ class FoundRegions:
     Attributes:
         regions: in the order of the file.
         unused: a sentence about each shape that is not used.
+        unclear: regions that cannot be used, each as the box around what is known of it.
     """
 
     def __init__(self) -> None:
         self.regions: list[Region] = []
         self.unused: list[str] = []
+        self.unclear: list[Region] = []
 
     @contextmanager
-    def naming(self, kind: str, number: object, label: str, *, negative: bool = False) -> Iterator[None]:
+    def naming(
+        self, kind: str, number: object, label: str, *, negative: bool = False, groups: tuple[str, ...] = ()
+    ) -> Iterator[list[Polygon]]:
         """Name a region as one that cannot be used, if a `UserError` is raised in a ``with`` block; go on after it.
 
         Args:
@@ -110,17 +132,29 @@ class FoundRegions:
             number: its number or name in the file.
             label: its label.
             negative: whether it is cut out of others, which would be too large without it.
+            groups: labels of the groups that it is in.
+
+        Yields:
+            A list to which the outline is added if something else of the region may be wrong, such as a hole.
 
         Raises:
             UserError: such a region cannot be used.
         """
+        outlines: list[Polygon] = []
         try:
-            yield
+            yield outlines
         except UserError as error:
             reason = f"{name_region(kind, number, label)} cannot be used: {str(error).rstrip('.')}"
             if negative:
                 raise UserError(f"the negative {reason}; without it, other regions would be too large.") from error
             self.unused.append(reason)
+            known = [*outlines, *([error.vertices] if isinstance(error, BadOutlineError) else [])]
+            if known and len(known[0]):
+                self.unclear.append(Region(f"{kind} {number}", label, box_between(known[0]), groups=groups))
+
+    def to_annotation(self, **others: Any) -> Annotation:
+        """Return the annotation, with other attributes of it."""
+        return Annotation(self.regions, unused=tuple(self.unused), unclear=tuple(self.unclear), **others)
 
 
 def name_region(kind: str, number: object, label: str) -> str:
@@ -129,8 +163,8 @@ def name_region(kind: str, number: object, label: str) -> str:
 
 
 def parse_label(*names: object) -> str:
-    """Return the first name that is a text and not empty, in lower case; empty if there is none."""
-    texts = (name.strip().lower() for name in names if isinstance(name, str))
+    """Return the first name that is a text and not empty, in lower case and cut off; empty if there is none."""
+    texts = (name[:MAX_LABEL].strip().lower() for name in names if isinstance(name, str))
     return next((text for text in texts if text), "")
 
 
@@ -189,7 +223,7 @@ def parse_vertices(vertices: Iterable[Any], what: str = "vertex") -> Polygon:
         (n_vertices, 2) float64.
 
     Raises:
-        UserError: a coordinate is not a number or too large; the message gives the number of its vertex, from 1.
+        BadOutlineError: a coordinate is not a number or too large; the message gives the number of its vertex, from 1.
     """
     found = list(vertices)
     try:
@@ -204,7 +238,7 @@ def parse_vertices(vertices: Iterable[Any], what: str = "vertex") -> Polygon:
     except (TypeError, ValueError, OverflowError, IndexError):
         wrong = True
     if wrong:
-        polygon = np.array([_parse_vertex(one, f"{what} {at}") for at, one in enumerate(found, 1)], np.float64)
+        polygon = _parse_each(found, what)
     return check_distance(polygon, what)
 
 
@@ -212,11 +246,27 @@ def check_distance(polygon: Polygon, what: str = "vertex") -> Polygon:
     """Return an outline.
 
     Raises:
-        UserError: a vertex is too far away.
+        BadOutlineError: a vertex is too far away.
     """
     if len(polygon) and np.abs(polygon).max() > MAX_COORDINATE:
-        at = int(np.argmax(np.abs(polygon).max(axis=1)))
-        raise UserError(f"{what} {at + 1} is {polygon[at].tolist()}, farther away than {MAX_COORDINATE:g}.")
+        distances = np.abs(polygon).max(axis=1)
+        at = int(np.argmax(distances))
+        message = f"{what} {at + 1} is {polygon[at].tolist()}, farther away than {MAX_COORDINATE:g}."
+        raise BadOutlineError(message, polygon[distances <= MAX_COORDINATE])
+    return polygon
+
+
+def _parse_each(vertices: list[Any], what: str) -> Polygon:
+    """Return vertices that are texts; raise `BadOutlineError` with the others if one is wrong."""
+    found, wrong = [], []
+    for at, one in enumerate(vertices, 1):
+        try:
+            found.append(_parse_vertex(one, f"{what} {at}"))
+        except UserError as error:
+            wrong.append(error)
+    polygon = np.array(found, np.float64).reshape(-1, 2)
+    if wrong:
+        raise BadOutlineError(str(wrong[0]), polygon[(np.abs(polygon) <= MAX_COORDINATE).all(axis=1)]) from wrong[0]
     return polygon
 
 

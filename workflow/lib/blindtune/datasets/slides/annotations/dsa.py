@@ -54,13 +54,15 @@ def read(content: Any, path: Path) -> Annotation:
                 found.unused.append(f"element {number} cannot be used: has no type")
                 continue
             label = _label(element, name)
-            with found.naming("element", number, label):
-                _read_element(element, number, label, found)
-    return Annotation(found.regions, unused=tuple(found.unused))
+            with found.naming("element", number, label) as outlines:
+                _read_element(element, number, label, found, outlines)
+    return found.to_annotation()
 
 
-def _read_element(element: dict[str, Any], number: int, label: str, found: FoundRegions) -> None:
-    """Add the region of an element, or that it has no area.
+def _read_element(
+    element: dict[str, Any], number: int, label: str, found: FoundRegions, outlines: list[Polygon]
+) -> None:
+    """Add the region of an element, or that it has no area; add its outline to a list before its holes are read.
 
     Raises:
         UserError: it is not valid.
@@ -70,6 +72,7 @@ def _read_element(element: dict[str, Any], number: int, label: str, found: Found
         what = "an open line" if element["type"] == "polyline" else f"a {element['type'][:40]}"
         found.unused.append(f"{name_region('element', number, label)} is {what}, which has no area")
         return
+    outlines.append(outline)
     holes = element.get("holes") or []
     if not isinstance(holes, list):
         raise UserError("its holes are not a list.")

@@ -1,15 +1,18 @@
 """Reader of HALO's XML (``.annotations``), which is ImageScope's with other words.
 
 The label is the name of the layer. Rectangles and ellipses have two opposite corners. A negative region is cut out of
-the regions of its layer.
+the regions of its layer. HALO calls an open line a polygon too: it has end caps, or its ends are far apart.
 """
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from blindtune.datasets.slides.annotations.base import (
     Annotation,
     FoundRegions,
+    Polygon,
     Region,
     box_between,
     ellipse_between,
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from blindtune.datasets.slides.annotations.xml_document import XmlDocument
 
 _WITH_AREA = ("polygon", "rectangle", "ellipse")
+#: Ends that are farther apart than so many times the longest line are not joined. HALO closes outlines, or leaves a gap
+#: shorter than that line; other programs leave out the last vertex.
+_OPEN = 8
 
 
 def recognises(document: "XmlDocument") -> bool:
@@ -53,5 +59,16 @@ def read(document: "XmlDocument", path: Path) -> Annotation:
                     polygon = ellipse_between(polygon)
                 elif kind == "rectangle" and len(polygon) == 2:
                     polygon = box_between(polygon)
+                elif kind == "polygon" and (element.get("HasEndcaps", "0").strip() == "1" or _is_open(polygon)):
+                    found.unused.append(f"{name_region('region', number, label)} is an open line, which has no area")
+                    continue
                 found.regions.append(Region(f"region {number}", label, polygon, layer=str(layer), negative=negative))
-    return Annotation(found.regions, unused=tuple(found.unused))
+    return found.to_annotation()
+
+
+def _is_open(polygon: Polygon) -> bool:
+    """Return whether a line does not come back to where it began."""
+    if len(polygon) < 3:
+        return False
+    steps = np.hypot(*(polygon - np.roll(polygon, 1, axis=0)).T)
+    return bool(steps[0] > _OPEN * steps[1:].max())

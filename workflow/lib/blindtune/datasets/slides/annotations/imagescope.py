@@ -76,11 +76,8 @@ def read(document: "XmlDocument", path: Path) -> Annotation:
             found.regions.append(
                 Region(f"region {region_id}", label, _outline(kind, corners), layer=str(layer), negative=negative)
             )
-    return Annotation(
-        regions=found.regions,
-        mpp=parse_mpp(root.get("MicronsPerPixel"), f"{path}, MicronsPerPixel"),
-        size=_find_size(attributes),
-        unused=tuple(found.unused),
+    return found.to_annotation(
+        mpp=parse_mpp(root.get("MicronsPerPixel"), f"{path}, MicronsPerPixel"), size=_find_size(attributes)
     )
 
 

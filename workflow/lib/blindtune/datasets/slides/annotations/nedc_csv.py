@@ -8,6 +8,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -18,7 +19,9 @@ from blindtune.datasets.slides.annotations.base import (
     MAX_COORDINATE,
     Annotation,
     Region,
+    box_between,
     name_region,
+    parse_label,
     parse_mpp,
     parse_number,
     parse_size,
@@ -27,6 +30,8 @@ from blindtune.datasets.slides.annotations.base import (
 COLUMNS = ("index", "label", "coord_index", "row", "column")
 
 _LONGEST_COMMENT = 1000
+#: Of a longer line, the CSV reader of Python refuses a field that is too long.
+_LONGEST_LINE = 10_000
 
 
 def read(text: str, path: Path) -> Annotation:
@@ -47,7 +52,7 @@ def read(text: str, path: Path) -> Annotation:
     wrong: dict[tuple[str, str], str] = {}
     for number, row in _rows(lines, path):
         where = f"{path}, row {number}"
-        index, label = row["index"], row["label"].lower()
+        index, label = row["index"], parse_label(row["label"])
         key = index, row.get("region_id", "")
         if labels.setdefault(key, label) != label:
             raise UserError(
@@ -72,12 +77,21 @@ def read(text: str, path: Path) -> Annotation:
     width, height = (header.get(name, "").removesuffix("pixels").strip() for name in ("width", "height"))
     counts = Counter(index for index, _ in vertices)
     names = {key: key[0] + (f"/{key[1]}" if counts[key[0]] > 1 else "") for key in vertices}
+    regions = {
+        key: Region(
+            f"region {names[key]}",
+            labels[key],
+            np.array([found[order] for order in sorted(found)], np.float64).reshape(-1, 2),
+        )
+        for key, found in vertices.items()
+    }
     return Annotation(
-        regions=[
-            Region(f"region {names[key]}", labels[key], np.array([found[order] for order in sorted(found)], np.float64))
-            for key, found in vertices.items()
-            if key not in wrong
-        ],
+        regions=[one for key, one in regions.items() if key not in wrong],
+        unclear=tuple(
+            replace(one, polygon=box_between(one.polygon))
+            for key, one in regions.items()
+            if key in wrong and len(one.polygon)
+        ),
         mpp=parse_mpp(header.get("MicronsPerPixel"), f"{path}, MicronsPerPixel"),
         size=parse_size(width, height, str(path)),
         slide=_strip_folder(header.get("bname")),
@@ -108,20 +122,31 @@ def _read_header(lines: list[str]) -> dict[str, str]:
 
 def _rows(lines: list[str], path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows after the line of column names, each with its number in the file."""
-    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and line.lstrip()[0] != "#"]
-    parsed = zip((number for number, _ in numbered), csv.reader(line for _, line in numbered), strict=True)
-    try:
-        names = [name.strip() for name in next(parsed)[1]]
-        missing = [name for name in COLUMNS if name not in names]
-        if missing:
-            raise UserError(f"{path}, row {numbered[0][0]}: names no column {', '.join(missing)}.")
-        for number, values in parsed:
-            if len(values) != len(names):
-                raise UserError(f"{path}, row {number}: has {len(values)} values for {len(names)} columns.")
-            yield number, dict(zip(names, (value.strip() for value in values), strict=True))
-    except StopIteration:
-        raise UserError(
-            f"{path}: is empty. It needs a line of column names, {', '.join(COLUMNS)} among them."
-        ) from None
-    except (csv.Error, ValueError) as error:
-        raise UserError(f"{path}: is not valid CSV ({str(error)[:200]}).") from error
+    numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip() and line.lstrip()[0] != "#")
+    names: list[str] = []
+    for number, line in numbered:
+        try:
+            # Each line is one row, so that an open quotation mark joins no two.
+            is_plain = '"' not in line and len(line) < _LONGEST_LINE
+            values = line.split(",") if is_plain else next(csv.reader([line], strict=True))
+        except csv.Error as error:
+            raise UserError(f"{path}, row {number}: is not valid CSV ({str(error)[:200]}).") from error
+        values = [value.strip() for value in values]
+        if not names:
+            names = values
+            _check_columns(names, f"{path}, row {number}")
+            continue
+        if len(values) != len(names):
+            raise UserError(f"{path}, row {number}: has {len(values)} values for {len(names)} columns.")
+        yield number, dict(zip(names, values, strict=True))
+    if not names:
+        raise UserError(f"{path}: is empty. It needs a line of column names, {', '.join(COLUMNS)} among them.")
+
+
+def _check_columns(names: list[str], where: str) -> None:
+    missing = [name for name in COLUMNS if name not in names]
+    if missing:
+        raise UserError(f"{where}: names no column {', '.join(missing)}.")
+    twice = [name for name in (*COLUMNS, "region_id") if names.count(name) > 1]
+    if twice:
+        raise UserError(f"{where}: names the column {', '.join(twice)} twice. Remove one of them.")

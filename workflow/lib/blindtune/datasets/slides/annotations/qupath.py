@@ -1,7 +1,8 @@
 """Reader of the GeoJSON that QuPath exports.
 
 The label is the name of an object's classification, else that of the object. A polygon has holes after its outline.
-Only annotations are regions: cells, detections and tiles, which a program found, are counted.
+Only annotations are regions: cells, detections and tiles, which a program found, are counted. Objects can be within
+objects, at any depth.
 """
 
 from collections import Counter
@@ -27,6 +28,10 @@ _OLD_IDS = {
     "PathDetectionObject": "detection", "PathCellObject": "cell", "PathTileObject": "tile",
     "TMACoreObject": "tma_core", "PathRootObject": "root",
 }  # fmt: skip
+#: Types that are not annotations. Only these count under a key that other programs use for something else.
+_OTHER_TYPES = frozenset([*_OLD_IDS.values(), "tmacore"])
+#: What QuPath calls the objects within an object, now and before.
+_CHILDREN = ("childObjects", "children")
 
 
 def recognises(content: Any) -> bool:
@@ -47,7 +52,7 @@ def read(content: Any, path: Path) -> Annotation:
         content = content["features"] if isinstance(content.get("features"), list) else [content]
     found = FoundRegions()
     others: Counter[str] = Counter()
-    for number, feature in enumerate(content, 1):
+    for number, feature in _walk(content):
         if not _is_feature(feature):
             found.unused.append(f"feature {number} cannot be used: is not a GeoJSON feature")
             continue
@@ -62,10 +67,28 @@ def read(content: Any, path: Path) -> Annotation:
         f"{count:,} object{'s' * (count > 1)} of the type {kind[:40]} cannot be used: only annotations are regions"
         for kind, count in sorted(others.items())
     )
-    return Annotation(found.regions, unused=(*found.unused, *counted))
+    found.unused += counted
+    return found.to_annotation()
 
 
-def _read_feature(feature: dict[str, Any], number: int, label: str, found: FoundRegions) -> None:
+def _walk(features: list[Any]) -> Iterator[tuple[str, Any]]:
+    """Yield each feature with its number, and after it those within it: 2.1 is the first within the second."""
+    waiting = [(f"{at}", one) for at, one in enumerate(features, 1)][::-1]
+    while waiting:
+        number, feature = waiting.pop()
+        yield number, feature
+        waiting += [(f"{number}.{at}", one) for at, one in enumerate(_list_children(feature), 1)][::-1]
+
+
+def _list_children(feature: Any) -> list[Any]:
+    properties = feature.get("properties") if isinstance(feature, dict) else None
+    if not isinstance(properties, dict):
+        return []
+    children = next((properties[name] for name in _CHILDREN if name in properties), None)
+    return children if isinstance(children, list) else []
+
+
+def _read_feature(feature: dict[str, Any], number: str, label: str, found: FoundRegions) -> None:
     """Add the polygons of a feature, each of them one region, and what of it has no area.
 
     Raises:
@@ -80,17 +103,23 @@ def _read_feature(feature: dict[str, Any], number: int, label: str, found: Found
         else:
             found.unused.append(f"{name_region('feature', number, label)} is a {kind[:40]}, which has no area")
     for part, ring in enumerate(rings, 1):
-        name = f"{number}" + (f", part {part}" if len(rings) > 1 else "")
-        with found.naming("feature", name, label):
-            outline, *holes = [parse_vertices(_list(one)) for one in _list(ring) or [[]]]
-            found.regions.append(Region(f"feature {name}", label, outline, tuple(holes)))
+        name = number + (f", part {part}" if len(rings) > 1 else "")
+        with found.naming("feature", name, label) as outlines:
+            first, *inner = _list(ring) or [[]]
+            outlines.append(parse_vertices(_list(first)))
+            holes = tuple(parse_vertices(_list(one)) for one in inner)
+            found.regions.append(Region(f"feature {name}", label, outlines[0], holes))
 
 
 def _object_type(feature: dict[str, Any]) -> str:
     """Return the type of an object in lower case; an object of which the file gives none is an annotation."""
     properties = feature.get("properties")
-    kind = properties.get("objectType") if isinstance(properties, dict) else None
-    return parse_label(kind, _OLD_IDS.get(str(feature.get("id")))) or _ANNOTATION
+    if not isinstance(properties, dict):
+        properties = {}
+    # 0.3 has object_type, and QuPath reads type as well.
+    names = properties.get("objectType"), properties.get("object_type"), _OLD_IDS.get(str(feature.get("id")))
+    alias = parse_label(properties.get("type"))
+    return parse_label(*names) or (alias if alias in _OTHER_TYPES else _ANNOTATION)
 
 
 def _is_feature(value: Any) -> bool:

@@ -4,9 +4,10 @@ The suffix only says whether a file is a table, XML or JSON: programs name their
 """
 
 import json
+import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +20,8 @@ from blindtune.datasets.slides.annotations.xml_document import DocumentBuilder, 
 
 #: MiB of the largest annotation that is read. It takes up to 26 times its size in memory, for which a job asks.
 MAX_MIB = 128
+#: How JSON writes half of a letter that takes two, which no file in UTF-8 can hold.
+_HALF_LETTER = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ def read_annotation(path: Path) -> Annotation:
     del content
     if suffix in (".json", ".geojson"):
         value = _parse_json(text, path)
-        return _choose(JSON, value, path, "is JSON").read(value, path)
+        annotation = _choose(JSON, value, path, "is JSON").read(value, path)
+        return _replace_half_letters(annotation) if _HALF_LETTER.search(text) else annotation
     return nedc_csv.read(text, path)
 
 
@@ -111,6 +115,32 @@ def _parse_xml(content: bytes, path: Path) -> XmlDocument:
 def _parse_json(text: str, path: Path) -> Any:
     try:
         # QuPath writes NaN among measurements; a coordinate that is no number makes its region bad.
-        return json.loads(text, parse_constant=float)
+        return json.loads(text, parse_constant=float, object_pairs_hook=_create_object)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: is not valid JSON ({str(error)[:200]}).") from error
+
+
+def _create_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON.
+
+    Raises:
+        ValueError: a key is there twice, with two values of which one would count.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"an object has the key {show_value(twice)} twice")
+    return found
+
+
+def _replace_half_letters(annotation: Annotation) -> Annotation:
+    """Return an annotation whose texts can be written: with a question mark for each half of a letter."""
+
+    def clean(text: str) -> str:
+        return text.encode("utf-8", errors="replace").decode("utf-8")
+
+    found = annotation.change(
+        lambda one: replace(one, name=clean(one.name), label=clean(one.label), groups=tuple(map(clean, one.groups)))
+    )
+    return replace(found, unused=tuple(map(clean, found.unused)))

@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from blindtune.core.errors import UserError
 from blindtune.core.validation import show_value
-from blindtune.datasets.slides.annotations.base import Polygon, check_distance, to_number
+from blindtune.datasets.slides.annotations.base import (
+    MAX_COORDINATE,
+    BadOutlineError,
+    Polygon,
+    check_distance,
+    to_number,
+)
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -59,13 +64,15 @@ class VertexList:
             first: number of the first vertex in messages.
 
         Raises:
-            UserError: one is not a number.
+            BadOutlineError: one is not a number.
         """
+        table = np.array(self._numbers, np.float64).reshape(-1, 3)
         for name in names:
             if name in self._wrong:
                 at, text = self._wrong[name]
-                raise UserError(f"vertex {first + at}, {name}: {show_value(text)} is not a number.")
-        return np.array(self._numbers, np.float64).reshape(-1, 3)
+                known = table[(np.abs(table[:, :2]) <= MAX_COORDINATE).all(axis=1), :2]
+                raise BadOutlineError(f"vertex {first + at}, {name}: {show_value(text)} is not a number.", known)
+        return table
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ class XmlDocument:
             ordered: whether their attribute Order gives their order.
 
         Raises:
-            UserError: a number is none or too large; the message gives the number of its vertex, from 1.
+            BadOutlineError: a number is none or too large; the message gives the number of its vertex, from 1.
         """
         found, first = [np.zeros((0, 3))], 1
         for element in region.iterfind(parent):
