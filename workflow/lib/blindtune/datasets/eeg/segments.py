@@ -236,10 +236,11 @@ def find_dropouts(checked: Sequence[SegmentQuality], names: Sequence[str]) -> tu
         Whether each segment is left out, (n_segments,), and the electrodes that are taken as the reference.
     """
     reference = np.all([one.silent for one in checked], axis=0)
-    if reference.sum() > 1 and not {names[row] for row in np.flatnonzero(reference)} <= EARS:
-        reference[:] = False
+    flat = [name for name, is_flat in zip(names, reference.tolist(), strict=True) if is_flat]
+    if len(flat) > 1 and not EARS.issuperset(flat):
+        flat, reference = [], np.zeros_like(reference)
     left_out = np.array([bool((one.dropped & ~reference).any()) for one in checked], dtype=np.bool_)
-    return left_out, [names[row] for row in np.flatnonzero(reference)]
+    return left_out, flat
 
 
 def _extremes(x: NDArray[np.float64], width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
