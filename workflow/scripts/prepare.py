@@ -6,6 +6,8 @@ from blindtune.core.job_claims import claim_output
 from blindtune.core.job_log import run_job
 from blindtune.core.quick_exit import leave
 from blindtune.core.side_files import list_side_files
+from blindtune.datasets.corpus.base import Corpus
+from blindtune.datasets.corpus.old_extracts import remove_old_extracts
 from blindtune.datasets.prepared import EVAL_DIGESTS, EVAL_ORIGINS, prepare
 
 with (
@@ -33,5 +35,9 @@ with (
         snakemake.params.times_made_again,
     )
     job_log.info(summary)
+    if isinstance(source, Corpus) and (old := remove_old_extracts(map(Path, snakemake.input.values()))):
+        for batch in old:
+            Path(snakemake.params.side_files).with_name(f"{batch}.json").unlink(missing_ok=True)
+        job_log.info(f"removed the extracts of batches that were divided or have no files any more: {', '.join(old)}")
 
 leave()

@@ -1,5 +1,6 @@
 """What each job asks for: memory, minutes and GPUs, from the config alone."""
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,12 @@ import pytest
 
 from blindtune.config.schema import Config, read
 from blindtune.core.errors import UserError
+from blindtune.datasets.eeg.montages import ELECTRODES
+from blindtune.job_resources.data import estimate_recordings
 from blindtune.job_resources.estimates import Estimator, check_requests
 from blindtune.training.registry import TRAINERS
 from support.builders import merged
+from support.eeg_files import eeg_corpus, noise, patch, write_edf
 from support.extractors import write_extractor
 from support.workflow_runs import TINY
 
@@ -256,6 +260,29 @@ def test_a_decode_asks_for_the_windows_of_whole_recordings(tmp_path: Path) -> No
     assert plain[0]["decode"].mem_mb + 500 < some[0]["decode"].mem_mb < many[0]["decode"].mem_mb
     assert plain[0]["decode"].runtime <= some[0]["decode"].runtime < many[0]["decode"].runtime
     assert plain[1] and not many[1]
+
+
+@pytest.mark.parametrize("suffix", [".edf", ".edf.gz"])
+def test_whole_recordings_are_as_long_as_their_headers_say(tmp_path: Path, suffix: str) -> None:
+    """A recording of 33 channels at 250 Hz is not taken for one of 19 at 50 Hz, which would be 8 times longer."""
+    labels = [f"EEG {name}-REF" for name in ELECTRODES] + [f"EXTRA{number}" for number in range(12)]
+    for name in ("a", "b", "c"):
+        path = write_edf(tmp_path / f"{name}_1.edf", noise(40, 250, rows=33), 250, labels)
+        path.with_suffix(".tse").write_text("version = tse_v1.0.0\n")
+        if suffix == ".edf.gz":
+            (tmp_path / f"{name}_1.edf.gz").write_bytes(gzip.compress(path.read_bytes()))
+            path.unlink()
+
+    def count_windows() -> int:
+        source = eeg_corpus(folder=str(tmp_path), patient="(.)_", split="patients", event_step=1.0)
+        size = estimate_recordings(source)
+        assert size is not None
+        return size.windows
+
+    assert count_windows() == 41
+    for path in tmp_path.glob("*.edf"):
+        patch(path, 244, "1e9", 8)  # seconds of a record: no file of this size has so many
+    assert (41 < count_windows() < 1000) == (suffix == ".edf")
 
 
 def test_a_decode_of_a_simulated_corpus_asks_for_its_length() -> None:

@@ -184,8 +184,26 @@ def test_a_flat_part_of_a_segment_is_found(good: tuple[np.ndarray, np.ndarray, n
     held[1, 2000:] = 12
     reference[2] = 0
     checked = [check_segment(channels, x, limits, eeg_config()) for x in (electrodes, held, reference)]
-    assert find_dropouts(checked).tolist() == [False, True, True]
-    assert find_dropouts(checked[2:]).tolist() == [False]
+    names = [f"E{row}" for row in range(len(electrodes))]
+    assert find_dropouts(checked, names)[0].tolist() == [False, True, True]
+    assert find_dropouts(checked[2:], names)[0].tolist() == [False]
+    assert find_dropouts(checked[2:], names)[1] == ["E2"]
+
+
+@pytest.mark.parametrize(("rows", "names", "passes"), [([0, 2], [], False), ([0, 2], ["A1", "A2"], True)])
+def test_only_one_flat_electrode_is_a_reference(
+    good: tuple[np.ndarray, np.ndarray, np.ndarray], rows: list[int], names: list[str], passes: bool
+) -> None:
+    """Of two electrodes that are flat in all of a recording one has no contact; both ears are one reference."""
+    channels, electrodes, limits = good
+    electrodes = electrodes.copy()
+    electrodes[rows] = 0
+    checked = [check_segment(channels, electrodes, limits, eeg_config())] * 2
+    named = [f"E{row}" for row in range(len(electrodes))]
+    for row, name in zip(rows, names, strict=False):
+        named[row] = name
+    left_out, reference = find_dropouts(checked, named)
+    assert left_out.tolist() == [not passes] * 2 and reference == names
 
 
 def test_a_flat_second_is_found_anywhere(good: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:

@@ -48,3 +48,18 @@ def test_list_files_refuses_a_tree_without_annotations(tmp_path: Path) -> None:
         write_edf(tmp_path / f"chb0{number}_01.edf", noise(2, 100), 100)
     with pytest.raises(UserError, match=r"no file has an annotation next to it\. Looked for: .* holds 3 \.edf"):
         eeg_corpus(folder=str(tmp_path)).list_files()
+
+
+@pytest.mark.parametrize("other", ["wARD_m\u00fcller", "Ward_mu\u0308ller"])
+def test_list_files_refuses_patients_that_differ_in_case_only(tmp_path: Path, other: str) -> None:
+    """Two spellings of a patient would be two patients, in two splits; `same_patient` makes them one."""
+    names = ["Ward_m\u00fcller", other, "Ward_b", "Ward_c", "Ward_d"]
+    for number, name in enumerate(names):
+        write_edf(tmp_path / f"{name}-{number}.edf", noise(2, 100, number), 100)
+        (tmp_path / f"{name}-{number}.tse_bi").write_text("version = tse_v1.0.0\n\n0 2 bckg 1\n")
+    changes = {"folder": str(tmp_path), "patient": r"(.+)-\d"}
+    with pytest.raises(UserError, match="only in the case of letters") as refused:
+        eeg_corpus(**changes).list_files()
+    assert repr(other) in str(refused.value) and "same_patient" in str(refused.value)
+    found = eeg_corpus(**changes, same_patient={other: names[0]}).list_files()
+    assert len({one.split for one in found if "ller" in one.file}) == 1

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from blindtune.core.errors import UserError
 from blindtune.core.files import digest_file
 from blindtune.datasets.corpus import survey as surveys
-from blindtune.datasets.corpus.survey import Candidate, Survey
+from blindtune.datasets.corpus.survey import Candidate, Survey, fold_group
 from blindtune.datasets.eeg import discovery
 from blindtune.datasets.eeg.config import EegConfig, EegCorruption, SimulatedEegConfig
 from blindtune.datasets.eeg.edf_header import Stretch
+from blindtune.datasets.eeg.montages import ELECTRODES
 from blindtune.datasets.eeg.simulated.corpus import list_pieces
 from blindtune.datasets.eeg.survey import OpenRecording
 from support.eeg_files import (
@@ -211,6 +212,23 @@ def test_survey_leaves_out_bad_segments(tmp_path: Path) -> None:
     }
 
 
+def test_survey_notes_one_flat_electrode_and_leaves_out_several(tmp_path: Path) -> None:
+    """An electrode that is always flat may be the reference, with a note; a second one has no contact."""
+    x = noise(120, 100)
+    for dead in (["T3"], ["T3", "P4"]):
+        for name in dead:
+            x[ELECTRODES.index(name)] = 0
+        write_edf(tmp_path / "a.edf", x, 100).with_suffix(".tse").write_text(tse([(40, 75, "seiz")]))
+        found = lone(tmp_path)
+        assert found.bad is None
+        if len(dead) == 1:
+            assert len(starts(found, "background")) == 6
+            note = "T3 flat in all segments; taken as the reference of the recording"
+            assert found.facts["notes"] == [note]
+        else:
+            assert found.candidates == [] and found.left_out["flat segments"] == {"background": 6, "seizure": 3}
+
+
 def test_survey_counts_what_times_leave_out(tmp_path: Path) -> None:
     """What the rules about times leave out is counted."""
     write(tmp_path, [(10, 22, "fnsz"), (60, 72, "nesz"), (100, 115.5, "gnsz")], seconds=200)
@@ -288,13 +306,16 @@ def test_survey_refuses_the_code_of_another_patient(tmp_path: Path) -> None:
     for code, patients, bad in (
         ("P07 F X X", {"a", "P07"}, "is of the patient P07 by its header, of a by its path"),
         ("P07 F X X", {"a", "P08"}, None),
+        ("p07 F X X", {"a", "P07"}, "is of the patient p07 by its header, of a by its path"),
+        ("A07 F X X", {"a", "a07"}, "is of the patient A07 by its header, of a by its path"),
         ("07 F X X", {"a", "07"}, None),
         ("", {"a"}, None),
     ):
         patch(path, 8, code, 80)
-        assert OpenRecording(tmp_path, one, "train", config, patients=patients).survey().bad == bad
+        folded = {fold_group(patient) for patient in patients}
+        assert OpenRecording(tmp_path, one, "train", config, patients=folded).survey().bad == bad
     patch(path, 8, "P07 F X X", 80)
-    found = OpenRecording(tmp_path, one, "train", eeg_config(patient="(a)", leaks="report"), patients={"P07"}).survey()
+    found = OpenRecording(tmp_path, one, "train", eeg_config(patient="(a)", leaks="report"), patients={"p07"}).survey()
     assert found.bad is None and found.facts["notes"] == ["is of the patient P07 by its header, of a by its path"]
 
 

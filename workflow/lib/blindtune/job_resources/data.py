@@ -65,10 +65,10 @@ class WholeSize:
 
 
 def estimate_recordings(source: Source) -> WholeSize | None:
-    """Return the size of the whole recordings of eval, by the sizes of their files; None without event-based scores.
+    """Return the size of the whole recordings of eval; None without event-based scores.
 
-    How long a recording is, only its header tells, which planning does not read. So it is taken to have no more
-    channels than the montage needs, at the rate of the samples: no recording of its size is longer.
+    How long a recording is, its header tells. If that cannot be read, the recording is taken to have no more channels
+    than the montage needs, at the rate of the samples: no recording of its size is longer.
 
     Args:
         source: as the config creates it.
@@ -81,18 +81,28 @@ def estimate_recordings(source: Source) -> WholeSize | None:
         seconds = [float(config.simulate.seconds)] * len(files)
     else:
         second = _SAMPLE_BYTES * config.sfreq * _count_electrodes(config)
-        seconds = [
-            count_bytes([Path(str(config.folder)) / file])
-            * (_RECORDING_FACTOR if file.lower().endswith(".gz") else 1)
-            / second
-            for file in files
-        ]
+        seconds = [_estimate_seconds(Path(str(config.folder)) / file, second) for file in files]
     stored = _count_channels(config) * config.sfreq * 4 / _MB
     return WholeSize(
         windows=sum(math.ceil(one / config.event_step) + 1 for one in seconds),
         mb=math.fsum(seconds) * stored,
         largest_mb=max(seconds, default=0.0) * stored,
     )
+
+
+def _estimate_seconds(path: Path, second: int) -> float:
+    """Return the length of a recording, at most.
+
+    Args:
+        path: the file.
+        second: bytes of a second of it, at least.
+    """
+    from blindtune.datasets.eeg.recording_file import peek_seconds
+
+    longest = count_bytes([path]) * (_RECORDING_FACTOR if path.name.lower().endswith(".gz") else 1) / second
+    found = peek_seconds(path)
+    # A header may be wrong, and is compared with the file only when that is read.
+    return longest if found is None else min(max(found, 0.0), longest)
 
 
 def find_largest_annotation(source: Source) -> float:

@@ -9,6 +9,7 @@ A corpus of recordings or slides is prepared in three steps:
 A survey is small; signals and pixels stay in arrays next to it.
 """
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -163,22 +164,35 @@ def check_groups(surveys: list[Survey]) -> None:
 
 
 def check_files_by_group(files: Iterable[tuple[str, str, str]]) -> None:
-    """Refuse a group that is in two splits.
+    """Refuse a group that is in two splits, and two that may be one: their names differ in case only.
 
     Args:
         files: path, group and split of each file.
 
     Raises:
-        UserError: the message names the group and a file of each split.
+        UserError: the message names the group, or both, and a file of each.
     """
     first_of: dict[str, tuple[str, str]] = {}
+    written: dict[str, str] = {}
     for file, group, split in files:
         first, before = first_of.setdefault(group, (file, split))
+        other = written.setdefault(fold_group(group), group)
+        if other != group:
+            raise UserError(
+                f"{file}: its group (patient) {group!r} differs from {other!r} of {first_of[other][0]} only in the "
+                "case of letters or in how they are encoded. If they are one patient, name both alike (of recordings, "
+                "same_patient does it), so that it is in one split; if they are two, let their names differ in more."
+            )
         if before != split:
             raise UserError(
                 f"{file}: {group} is in {split} and, with {first}, in {before}. A group (patient) belongs to one "
                 "split only: move one of the two, or have patients assigned to the splits."
             )
+
+
+def fold_group(group: str) -> str:
+    """Return the name of a group as groups are compared: without case, and with each letter encoded in one way."""
+    return unicodedata.normalize("NFKC", group).casefold()
 
 
 def find_equal_files(surveys: list[Survey]) -> list[tuple[Survey, Survey]]:

@@ -203,6 +203,32 @@ def parse_header(content: bytes, size: int | None = None) -> Header:
     )
 
 
+def count_seconds(content: bytes, size: int | None) -> float:
+    """Return the length of a recording by its header, of which no more is parsed than that takes.
+
+    Args:
+        content: the header, or its first `MAX_HEADER` bytes.
+        size: size of the file in bytes; None: not known, and the number of records in the header counts.
+
+    Raises:
+        UnusableRecording: the header does not say.
+    """
+    head = content[:_HEAD]
+    if len(head) < _HEAD or (version := head[:8].strip()) not in _VERSIONS:
+        raise UnusableRecording("is not an EDF or BDF file")
+    channels = _parse_integer(head[252:256], "number of channels")
+    records = _parse_integer(head[236:244], "number of records")
+    column = content[_HEAD + sum(_FIELDS[:8]) * channels :][: _FIELDS[8] * channels]
+    samples = [
+        _parse_integer(column[at : at + _FIELDS[8]], "samples per record") for at in range(0, len(column), _FIELDS[8])
+    ]
+    if len(samples) != channels or sum(samples) < 1 or (size is None and records < 0):
+        raise UnusableRecording("has a header that does not say how long it is")
+    if size is not None:
+        records = max(0, size - _HEAD * (1 + channels)) // (_VERSIONS[version] * sum(samples))
+    return float(records * _parse_number(head[244:252], "length of a record"))
+
+
 def check_header(header: Header, channels: list[int], min_rate: float) -> list[str]:
     """Refuse a recording that cannot be trusted.
 

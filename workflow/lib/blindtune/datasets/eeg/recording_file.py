@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from blindtune.core.files import open_regular_file
-from blindtune.datasets.eeg.edf_header import MAX_HEADER, Header, digest_line, parse_header
+from blindtune.datasets.eeg.edf_header import MAX_HEADER, Header, count_seconds, digest_line, parse_header
 from blindtune.datasets.eeg.errors import UnusableRecording
 
 #: Bytes of a file that is read at once and kept.
@@ -23,6 +23,8 @@ WHOLE = 64 * 2**20
 BLOCK = 8 * 2**20
 #: Bytes to which a compressed recording may grow, of any length in its header.
 MAX_UNPACKED = 64 * 2**30
+#: Bytes of a header without those of its channels, whose number is in the last four.
+_FIXED = 256
 
 
 class RecordingFile:
@@ -182,6 +184,22 @@ class RecordingFile:
             return self._stream.read(max(0, stop - start))
         except OSError as error:
             raise UnusableRecording(f"cannot be read ({error.strerror})") from error
+
+
+def peek_seconds(path: Path) -> float | None:
+    """Return the length of a recording by its header and the size of its file; None if they do not tell.
+
+    Args:
+        path: the file, of which only the header is read.
+    """
+    is_packed = path.name.lower().endswith(".gz")
+    try:
+        with gzip.open(path) if is_packed else path.open("rb") as stream:
+            head = stream.read(_FIXED)
+            head += stream.read(min(_FIXED * int(head[-4:]), MAX_HEADER))
+        return count_seconds(head, None if is_packed else path.stat().st_size)
+    except (OSError, EOFError, ValueError, zlib.error, UnusableRecording):
+        return None
 
 
 def unpack(stream: IO[bytes]) -> IO[bytes]:

@@ -18,6 +18,8 @@ from blindtune.datasets.eeg.edf_header import Stretch
 
 #: How many times the share of clipped samples of a segment that of a second in it may be.
 SECOND_CLIPPED = 10
+#: Electrodes that are the reference together, and then flat together: linked ears.
+EARS = {"A1", "A2"}
 
 
 @dataclass(frozen=True)
@@ -220,16 +222,25 @@ def check_segment(
     return SegmentQuality(reason, dropped, silent)
 
 
-def find_dropouts(checked: Sequence[SegmentQuality]) -> NDArray[np.bool_]:
-    """Return which segments have an electrode that is flat for a second or more but not in the whole recording.
+def find_dropouts(checked: Sequence[SegmentQuality], names: Sequence[str]) -> tuple[NDArray[np.bool_], list[str]]:
+    """Return which segments have an electrode that is flat for a second or more and is not the reference.
 
-    An electrode that is flat in all of the recording may be its reference, and then nothing is wrong.
+    An electrode that is flat in all of the recording may be its reference, and then nothing is wrong. Only one can be,
+    or both ears together: of several flat ones all but one have no contact, and which of them is not known.
 
     Args:
         checked: all segments of a recording.
+        names: names of the electrodes.
+
+    Returns:
+        Whether each segment is left out, (n_segments,), and the electrodes that are taken as the reference.
     """
     reference = np.all([one.silent for one in checked], axis=0)
-    return np.array([bool((one.dropped & ~reference).any()) for one in checked], dtype=np.bool_)
+    flat = [name for name, is_flat in zip(names, reference.tolist(), strict=True) if is_flat]
+    if len(flat) > 1 and not EARS.issuperset(flat):
+        flat, reference = [], np.zeros_like(reference)
+    left_out = np.array([bool((one.dropped & ~reference).any()) for one in checked], dtype=np.bool_)
+    return left_out, flat
 
 
 def _extremes(x: NDArray[np.float64], width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

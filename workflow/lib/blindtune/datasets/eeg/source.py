@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from blindtune.core.errors import UserError
 from blindtune.datasets.corpus.base import Corpus, RawFile
-from blindtune.datasets.corpus.survey import Survey, check_files_by_group
+from blindtune.datasets.corpus.survey import Survey, check_files_by_group, fold_group
 from blindtune.datasets.eeg import montages, preprocessing
 from blindtune.datasets.eeg.annotations.base import AnnotationReader, count_labels
 from blindtune.datasets.eeg.annotations.registry import create_reader, name_of_reader
@@ -141,7 +141,7 @@ class EegSource(Corpus):
 
     @cached_property
     def _patients(self) -> frozenset[str]:
-        return frozenset(one.patient for one in self._recordings.values())
+        return frozenset(fold_group(one.patient) for one in self._recordings.values())
 
     @cached_property
     def _recordings(self) -> dict[str, Recording]:

@@ -16,7 +16,7 @@ from blindtune.core.sums import add_in_order
 from blindtune.datasets.corpus import recordings
 from blindtune.datasets.corpus.base import OpenRawFile
 from blindtune.datasets.corpus.recordings import WholeRecording
-from blindtune.datasets.corpus.survey import Candidate, Survey
+from blindtune.datasets.corpus.survey import Candidate, Survey, fold_group
 from blindtune.datasets.eeg import edf_header, montages, preprocessing, segments
 from blindtune.datasets.eeg.annotations.base import (
     AnnotationReader,
@@ -65,7 +65,7 @@ class OpenRecording(OpenRawFile):
             split: the split of the recording.
             config: the config of the dataset.
             reader: what reads its annotations; None: those of TUSZ, next to it.
-            patients: the patients of the corpus.
+            patients: the patients of the corpus, each by `blindtune.datasets.corpus.survey.fold_group`.
 
         Raises:
             UserError: the file is gone.
@@ -287,7 +287,8 @@ class OpenRecording(OpenRawFile):
         Any other code is not used, and stays in the header: it may be a name.
         """
         code, patient = self._header.patient, self._recording.patient
-        if len(code) < MIN_CODE or code == patient or code not in self._patients:
+        folded = fold_group(code)
+        if len(code) < MIN_CODE or folded == fold_group(patient) or folded not in self._patients:
             return []
         text = f"is of the patient {code} by its header, of {patient} by its path"
         if self._config.leaks == "report":
@@ -408,8 +409,12 @@ class OpenRecording(OpenRawFile):
             amplitudes.append(segments.amplitude(channels, float(signals.rate)))
             checked.append(segments.check_segment(channels, electrodes, limits, config))
         notes += signals.warnings
+        names = [montages.parse_label(self._header.labels[number]).first for number in self._channels]
+        dropouts, references = segments.find_dropouts(checked, names)
+        if references:
+            notes.append(f"{' and '.join(references)} flat in all segments; taken as the reference of the recording")
         kept = []
-        for candidate, quality, dropped in zip(offered, checked, segments.find_dropouts(checked), strict=True):
+        for candidate, quality, dropped in zip(offered, checked, dropouts, strict=True):
             reason = quality.reason or ("flat" if dropped else None)
             if reason is None:
                 kept.append(candidate)
