@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 import torch
 
 from blindtune.datasets.base import Split
+from blindtune.records.post_mortem import PostMortem, write_post_mortem
 from support.dag import ROOT, plan
+from support.post_mortems import analysed
 
 BENCHMARKS = ROOT / "workflow" / "benchmarks"
 STUDIES = ROOT / "workflow" / "studies"
@@ -121,6 +124,86 @@ def test_tables_read_records_and_name_what_is_missing(script: Any, tmp_path: Pat
     assert found["hashes"].count("isip_10/") == 7
 
 
+def write_post_mortem_of(
+    results: Path, system: str, seed: int, errors: list[tuple[float | None, float | None]], expected: float
+) -> None:
+    """Write a post-mortem of trials with these errors on dev and eval; the lowest on dev was chosen."""
+    trials = [
+        analysed(number, dev, error, 100, n_parameters=10 * number + 10, status="completed" if error else "diverged")
+        for number, (dev, error) in enumerate(errors)
+    ]
+    chosen = min((trial for trial in trials if trial.dev_error is not None), key=lambda trial: trial.dev_error or 0)
+    found = PostMortem(
+        study=f"claims/isip_10/{system}/{seed}", frozen_sha256="f", eval_sha256="e", trials_sha256="t",
+        chosen=chosen.trial, samples=100, cross_chosen_error=expected, trials=trials, analysed="2026-01-01",
+    )  # fmt: skip
+    write_post_mortem(results / f"claims/post_mortems/isip_10/{system}/{seed}/post_mortem.json", found)
+
+
+def test_post_mortem_tells_selection_from_search(script: Any, tmp_path: Path) -> None:
+    """What was met and not chosen is a failure of selection, what was not met one of search, each with its bounds."""
+    tables, results = script("claims_tables"), tmp_path / "results"
+    better = [(0.5, 0.2), (0.4, 0.25), (0.3, 0.3), (0.2, 0.4), (0.1, 0.5), (None, None)]
+    worse = [(0.5, 0.5), (0.4, 0.49), (0.3, 0.48), (0.2, 0.47), (0.1, 0.46)]
+    for seed in (42, 43):
+        write_run(results, "mlp_m1", seed, [True] * 30 + [False] * 70, [])
+        write_run(results, "mlp_a1", seed, [True] * 50 + [False] * 50, [{"status": "completed", "score": 0.1}])
+        write_run(results, "mlp_a2", seed, [True] * 46 + [False] * 54, [{"status": "completed", "score": 0.1}])
+        write_post_mortem_of(results, "mlp_a1", seed, better, 0.22)
+        write_post_mortem_of(results, "mlp_a2", seed, worse, 0.47)
+    records = tables.Records(results, tmp_path)
+    _, _, first, second = tables.post_mortem(records).splitlines()
+    assert first == (
+        "| isip_10 mlp_a1, mlp_m1 | 2 | 10 of 12 | 50.00 (50.00 to 50.00) | 20.00 (20.00 to 20.00) | 5 (5 to 5) | "
+        "30.00 (30.00 to 30.00) | +20.00 (+20.00 to +20.00) | +28.00 to +30.00 | -10.00 to -8.00 | no value | "
+        "-1.00 (-1.00 to -1.00) | +1.00 (+1.00 to +1.00) | selection |"
+    )
+    assert "| -1.00 to +0.00 | +16.00 to +17.00 | 0.00 (0.00 to 0.00) |" in second and second.endswith("| search |")
+    # What a post-mortem scores serves the other tables too; the diverged set counts as one of six.
+    assert "| isip_10 mlp_a1, seed 42 | 1 | 33.00 | 30.00 | 0.500 |" in tables.expert(records)
+    assert "| isip_10 mlp_a1, seed 42 | 6 | 50.00 | 30.00 | 0.000 |" in tables.expert(records)
+    assert tables.hashes(records).count("post-mortem of isip_10/") == 4
+
+
+def test_chances_of_choice_share_ties_and_count_sets_without_a_score(script: Any) -> None:
+    """Equal sets are equally likely, and the probabilities are those of every draw."""
+    tables = script("claims_tables")
+    draws = list(combinations(range(5), 2))  # three scored sets, of which two tie, and two without a score
+    both, one = draws.count((0, 1)), sum(0 in draw for draw in draws)
+    found = tables.chances_of_choice([0.1, 0.1, 0.2], 5, 2)
+    first = (one - both / 2) / len(draws)
+    assert found == pytest.approx([first, first, sum(draw in ((2, 3), (2, 4)) for draw in draws) / len(draws)])
+
+
+def test_tables_pass_over_superseded_records(script: Any, tmp_path: Path) -> None:
+    """A folder that a resumed study has replaced is no seed."""
+    write_run(tmp_path, "mlp_m1", 42, [True, False], [])
+    for kind in ("studies", "decodes"):
+        folder = tmp_path / "claims" / kind / "isip_10" / "mlp_m1"
+        shutil.copytree(folder / "42", folder / "42.superseded-1")
+    assert [run.seed for run in script("claims_tables").Records(tmp_path, tmp_path).runs] == [42]
+    [archive] = script("claims_records").pack(tmp_path, tmp_path / "archives")
+    assert archive.name == "claims_isip_10_42.tar.xz"
+
+
+def test_tables_refuse_other_predictions(script: Any, tmp_path: Path) -> None:
+    """Predictions that are not those of their result end the script: no number is made of them."""
+    write_run(tmp_path, "mlp_m1", 42, [True, False], [])
+    path = tmp_path / "claims/decodes/isip_10/mlp_m1/42/result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"predictions_sha256": "0" * 64}))
+    with pytest.raises(SystemExit, match="is not what"):
+        _ = script("claims_tables").Records(tmp_path, tmp_path).runs
+
+
+def test_page_keeps_tables_whose_records_are_not_there(script: Any, tmp_path: Path) -> None:
+    """A table of records that are lost is not replaced by the word that they are missing."""
+    tables = script("claims_tables")
+    page = "<!-- begin networks -->\n\n| old |\n\n<!-- end networks -->\n<!-- begin expert -->\n<!-- end expert -->"
+    records = tables.Records(tmp_path, tmp_path)
+    made = {name: tables.TABLES[name](records) for name in ("networks", "expert")}
+    assert tables.list_kept(page, made) == ["networks"]
+
+
 def test_records_are_packed_and_unpacked(script: Any, tmp_path: Path) -> None:
     """Archives hold decoded seeds alone, are the same for the same records, and never replace other records."""
     pack, unpack = script("claims_records").pack, script("claims_records").unpack
@@ -130,6 +213,7 @@ def test_records_are_packed_and_unpacked(script: Any, tmp_path: Path) -> None:
     (results / "claims" / "decodes" / "isip_10" / "mlp_m1" / "43" / "result.json").unlink()
     write_run(results, "mlp_m2", 42, [True, False], [])
     write_run(results, "mlp_m2", 44, [True, False], [])
+    write_post_mortem_of(results, "mlp_m2", 42, [(0.2, 0.5)], 0.5)
     (results / "readings").mkdir()
     (results / "readings" / "kept.jsonl").write_text("{}\n")
     archives = pack(results, tmp_path / "archives")
@@ -138,6 +222,7 @@ def test_records_are_packed_and_unpacked(script: Any, tmp_path: Path) -> None:
     assert [path.read_bytes() for path in pack(results, tmp_path / "again")] == first
     unpack(tmp_path / "archives", tmp_path / "copy")
     unpack(tmp_path / "archives", tmp_path / "copy")
+    assert (tmp_path / "copy/claims/post_mortems/isip_10/mlp_m2/42/post_mortem.json").exists()
     card = Path("claims/studies/isip_10/mlp_m1/42/card.json")
     assert (tmp_path / "copy" / card).read_bytes() == (results / card).read_bytes()
     (tmp_path / "copy" / card).write_text("{}")

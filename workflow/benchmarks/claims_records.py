@@ -4,7 +4,8 @@
     python workflow/benchmarks/claims_records.py unpack docs/measured/records results
 
 `pack` writes one archive for each study and seed of which every system has been decoded, and one of the readings. The
-archives hold trials, cards, protocols, results and predictions, but no weights. The same records give the same archive.
+archives hold trials, cards, protocols, results, predictions and post-mortems, but no weights. The same records give the
+same archive.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 #: Files of a study and of a decode that the tables use, or that say how they came about.
 _OF_A_STUDY = ("trials.jsonl", "card.json", "protocol.json")
 _OF_A_DECODE = ("result.json", "predictions.npz")
+_OF_A_POST_MORTEM = ("post_mortem.json",)
 
 
 def pack(results: Path, archives: Path) -> list[Path]:
@@ -34,15 +36,19 @@ def pack(results: Path, archives: Path) -> list[Path]:
     for study in sorted(results.glob("claims*/studies/*")):
         seeds: dict[str, list[Path]] = {}
         for card in sorted(study.glob("*/*/card.json")):
+            if not card.parent.name.isdecimal():
+                continue  # a later study has replaced it
             seeds.setdefault(card.parent.name, []).append(card)
         systems = {card.parents[1].name for cards in seeds.values() for card in cards}
         for seed, cards in seeds.items():
-            folders = [(card.parent, _decode_of(card)) for card in cards]
+            folders = [(card.parent, _place_of(card, "decodes")) for card in cards]
             done = {decode.parent.name for _, decode in folders if (decode / "result.json").exists()}
             if done != systems:
                 continue
             files = [folder / name for folder, _ in folders for name in _OF_A_STUDY]
             files += [decode / name for _, decode in folders for name in _OF_A_DECODE]
+            analysed = [_place_of(card, "post_mortems") for card in cards]
+            files += [folder / name for folder in analysed for name in _OF_A_POST_MORTEM]
             members[f"{study.parents[1].name}_{study.name}_{seed}"] = files
     members["readings"] = sorted((results / "readings").glob("*.json*"))
     written = []
@@ -75,8 +81,9 @@ def unpack(archives: Path, results: Path) -> None:
                     tar.extract(member, results, filter="data")
 
 
-def _decode_of(card: Path) -> Path:
-    return card.parents[4] / "decodes" / card.parent.relative_to(card.parents[3])
+def _place_of(card: Path, folder: str) -> Path:
+    """Return the folder of the same study below another folder of the run."""
+    return card.parents[4] / folder / card.parent.relative_to(card.parents[3])
 
 
 def _write(archive: Path, results: Path, files: Iterable[Path]) -> Path:

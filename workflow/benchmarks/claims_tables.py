@@ -13,6 +13,7 @@ import hashlib
 import json
 import math
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,21 +24,27 @@ from typing import Any
 
 import numpy as np
 from claims_data import PUBLISHED, Array
+from claims_post_mortem import HEADER, Autopsy, examine, make_row
 from scipy import stats
 
+from blindtune.core.arrays import digest_arrays
 from blindtune.core.resources import RESOURCES
 from blindtune.core.seeds import derive
 from blindtune.core.validation import load
 from blindtune.models.families import load_family
 from blindtune.models.layers import InvalidModelError
+from blindtune.records.decode_result import labels_of
+from blindtune.records.post_mortem import PostMortem, read_post_mortem
 from blindtune.report.stats.crossed import compare_crossed, measure_errors
+from blindtune.report.stats.statistics import Difference, adjust_holm
 from blindtune.search_space import Hyperparameters, Space
 
 #: Published eval errors in % of the manual and the tuned model, and samples of eval (Tables 1 and 3).
 MARGINS = {
     "#08": ("MLP-M", 56.39, "MLP-A", 57.38, 15_000),
     "#09": ("MLP-M", 12.87, "MLP-A", 14.22, 250_000),
-    "#10": ("MLP-M2", 32.00, "MLP-A2", 32.34, 10_000),
+    "#10, lowest on eval": ("MLP-M2", 32.00, "MLP-A2", 32.34, 10_000),
+    "#10, lowest on dev": ("MLP-M1", 32.80, "MLP-A1", 42.07, 10_000),
     "#11": ("Manual", 20.88, "Auto", 41.55, 2_500),
     "#12": ("Manual", 36.08, "Auto", 50.00, 2_500),
 }
@@ -66,7 +73,8 @@ class Run:
         decode: the result on eval.
         wrong: for each sample of eval, whether it was wrong; None for an estimate.
         trials: records of the search.
-        hashes: sha256 of trials.jsonl and of card.json.
+        hashes: sha256 of trials.jsonl, of card.json and of result.json, which has that of the predictions.
+        post_mortem: what all its trials score on eval; None: there is none.
     """
 
     dataset: str
@@ -76,7 +84,8 @@ class Run:
     decode: dict[str, Any]
     wrong: Array | None
     trials: list[dict[str, Any]]
-    hashes: tuple[str, str]
+    hashes: tuple[str, str, str]
+    post_mortem: PostMortem | None = None
 
     @property
     def errors(self) -> tuple[float, float, float]:
@@ -97,13 +106,35 @@ class Records:
         found = []
         for card in sorted(self.results.glob("claims*/studies/*/*/*/card.json")):
             decode = card.parents[4] / "decodes" / card.parent.relative_to(card.parents[3]) / "result.json"
-            if decode.exists():
+            # What a later study has replaced is in a folder that is not named by its seed alone.
+            if decode.exists() and card.parent.name.isdecimal():
                 found.append(_read_run(card, decode))
         return found
 
     def of(self, dataset: str, system: str) -> list[Run]:
         """Return the runs of a system, by seed."""
         return sorted((r for r in self.runs if (r.dataset, r.system) == (dataset, system)), key=lambda r: r.seed)
+
+    def best_manual(self, dataset: str) -> list[Run]:
+        """Return the runs of the manual model with the lowest mean on dev, by seed; none without one."""
+        manual = sorted({run.system for run in self.runs if (run.dataset, run.card["kind"]) == (dataset, "manual")})
+        found = [self.of(dataset, system) for system in manual]
+        return min(found, key=lambda runs: float(np.mean([run.card["dev_error"] for run in runs])), default=[])
+
+    def searches(self) -> list["ScoredSearch"]:
+        """Return every search of which all trials were scored on eval: by `claims_readings.py`, or by a post-mortem."""
+        found = []
+        for path in sorted(self.readings.glob("kept_*.jsonl")):
+            _, *words, seed = path.stem.split("_")
+            sets = self.lines(path.stem)
+            found.append(ScoredSearch("_".join(words[:2]), "_".join(words[2:]), int(seed), sets))
+        known = {(one.dataset, one.system, one.seed) for one in found}
+        for run in self.runs:
+            is_new = (run.dataset, run.system, run.seed) not in known
+            if run.post_mortem is not None and run.card["kind"] == "tuner" and is_new:
+                sets = [_as_reading(trial.model_dump()) for trial in run.post_mortem.trials]
+                found.append(ScoredSearch(run.dataset, run.system, run.seed, sets))
+        return sorted(found, key=lambda one: (one.dataset, one.system, one.seed))
 
     def pairs(self, dataset: str, one: str, other: str) -> list[tuple[Run, Run]]:
         """Return the runs of two systems with the same seed."""
@@ -123,13 +154,46 @@ class Records:
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
+@dataclass(frozen=True)
+class ScoredSearch:
+    """A search of which all trials were scored on eval.
+
+    Attributes:
+        dataset: name of its dataset.
+        system: name of the search.
+        seed: of the study.
+        sets: one for each trial; those that have no model, such as diverged ones, have no ``eval``.
+    """
+
+    dataset: str
+    system: str
+    seed: int
+    sets: list[dict[str, Any]]
+
+    @property
+    def scored(self) -> list[dict[str, Any]]:
+        """The sets with an eval error, the lowest on dev first."""
+        return sorted((one for one in self.sets if "eval" in one), key=lambda one: float(one["dev"]))
+
+
+def _as_reading(trial: dict[str, Any]) -> dict[str, Any]:
+    """Return a trial of a post-mortem in the form of a reading; it has no train error."""
+    found = {"dev": trial["dev_error"], "n_parameters": trial["n_parameters"]}
+    return found if trial["error"] is None else found | {"eval": trial["error"]}
+
+
 def _read_run(card: Path, decode: Path) -> Run:
     predictions = decode.with_name("predictions.npz")
-    wrong = None
+    result, wrong = json.loads(decode.read_bytes()), None
     if predictions.exists():
-        with np.load(predictions) as arrays:
-            # An estimate of the Bayes error answers no sample.
-            wrong = arrays["wrong"].astype(float) if "wrong" in arrays.files else None
+        with np.load(predictions) as stored:
+            arrays = dict(stored)
+        # An estimate of the Bayes error answers no sample.
+        wrong = arrays["wrong"].astype(float) if "wrong" in arrays else None
+        expected = result.get("predictions_sha256")
+        if expected is not None and digest_arrays(labels_of(arrays)) != expected:
+            raise SystemExit(f"{predictions}: is not what {decode} counted. Restore both from the archive.")
+    analysed = card.parents[4] / "post_mortems" / card.parent.relative_to(card.parents[3]) / "post_mortem.json"
     log = card.with_name("trials.jsonl")
     text = log.read_bytes() if log.exists() else b""
     dataset, system, seed = card.parts[-4:-1]
@@ -138,11 +202,16 @@ def _read_run(card: Path, decode: Path) -> Run:
         system,
         int(seed),
         json.loads(card.read_bytes()),
-        json.loads(decode.read_bytes()),
+        result,
         wrong,
         [json.loads(line) for line in text.splitlines()],
-        (hashlib.sha256(text).hexdigest(), hashlib.sha256(card.read_bytes()).hexdigest()),
+        (_digest(text), _digest(card.read_bytes()), _digest(decode.read_bytes())),
+        read_post_mortem(analysed, "Restore it from the archive.") if analysed.exists() else None,
     )
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 # --- statistics
@@ -180,14 +249,13 @@ def _mcnemar(difference: int, fewer: int) -> float:
     return min(1.0, 2 * float(stats.binom.cdf(fewer, 2 * fewer + difference, 0.5)))
 
 
-def compare(pairs: Sequence[tuple[Run, Run]]) -> tuple[float, float, float]:
-    """Return the mean difference of eval errors in points, the second minus the first, and its 95% interval.
+def compare(pairs: Sequence[tuple[Run, Run]]) -> Difference:
+    """Return the mean difference of eval errors, the second minus the first, with its 95% interval.
 
     Seeds and samples both vary, as in blindtune's report; with one seed only the samples do.
     """
     one, other = (measure_errors(np.array([pair[side].wrong for pair in pairs], dtype=bool)) for side in (0, 1))
-    found = compare_crossed(other, one)
-    return 100 * found.value, 100 * found.low, 100 * found.high
+    return compare_crossed(other, one)
 
 
 def ranks_of_best(total: int, count: int) -> Array:
@@ -207,6 +275,22 @@ def ranks_of_best(total: int, count: int) -> Array:
     return chances
 
 
+def chances_of_choice(keys: Sequence[float], total: int, count: int) -> Array:
+    """Return the probability that a search of ``count`` random sets keeps each of some sets, by the lowest key.
+
+    Sets with equal keys are equally likely. The sum is below 1 if all sets of a search may be without a key.
+
+    Args:
+        keys: what is minimised, in order.
+        total: all recorded sets, with those that have no key, such as diverged ones.
+        count: sets of the search.
+    """
+    chances = ranks_of_best(total, min(count, total))[: len(keys)]
+    _, places, sizes = np.unique(np.asarray(keys), return_inverse=True, return_counts=True)
+    shared: Array = (np.bincount(places, weights=chances) / sizes)[places]
+    return shared
+
+
 def choose(sets: Sequence[dict[str, Any]], key: Callable[[dict[str, Any]], float], count: int) -> dict[str, float]:
     """Return what a search of ``count`` random sets gives that keeps the set with the lowest ``key``.
 
@@ -220,7 +304,7 @@ def choose(sets: Sequence[dict[str, Any]], key: Callable[[dict[str, Any]], float
         published ones of MLP-A2; ``above``: that its dev error is at least the published one.
     """
     order = sorted(sets, key=key)
-    chances = ranks_of_best(len(order), min(count, len(order)))
+    chances = chances_of_choice([key(record) for record in order], len(order), count)
     errors = np.array([[100 * record[split] for split in ("train", "dev", "eval")] for record in order])
     published = np.array(PUBLISHED["mlp_a2"])
     # The training of a set with dropout prints its error with dropout on, so either may be the published one.
@@ -328,15 +412,24 @@ def differences(records: Records) -> str:
         ("set_08", "mlp_m", "mlp_a"),
         ("set_09", "mlp_m", "mlp_a"),
     ]
-    rows = []
+    found: list[tuple[str, int, Difference]] = []
     for dataset, one, other in wanted:
         if pairs := records.pairs(dataset, one, other):
-            off, low, high = compare(pairs)
-            varies = "eval samples and seeds" if len(pairs) > 1 else "eval samples"
-            rows.append(
-                [f"{dataset}: {other} minus {one}", len(pairs), f"{off:+.2f}", f"{low:+.2f} to {high:+.2f}", varies]
-            )
-    header = ["eval error", "seeds", "difference, points", "95% interval", "what varies"]
+            found.append((f"{dataset}: {other} minus {one}", len(pairs), compare(pairs)))
+    adjusted = adjust_holm([difference.p for _, _, difference in found])
+    rows = [
+        [
+            name,
+            seeds,
+            f"{100 * it.value:+.2f}",
+            f"{100 * it.low:+.2f} to {100 * it.high:+.2f}",
+            "< 0.001" if p < 0.001 else f"{p:.3f}",
+            f"{100 * (it.equal_within or 0):.2f}",
+            "eval samples and seeds" if seeds > 1 else "eval samples",
+        ]
+        for (name, seeds, it), p in zip(found, adjusted, strict=True)
+    ]
+    header = ["eval error", "seeds", "difference, points", "95% interval", "adjusted p", "equal within", "what varies"]
     return table(header, rows) if rows else _missing("claims.yaml and claims_drawn.yaml")
 
 
@@ -488,7 +581,10 @@ def readings(records: Records) -> str:
         seed = path.stem.rsplit("_", 1)[1]
         for rule, key in RULES.items():
             rows += [_reading_row(f"search of seed {seed}: lowest {rule}", sets, key, n) for n in (15, 500)]
-    for path in sorted(records.readings.glob("sets_*.jsonl")):
+    others = sorted(records.readings.glob("sets_*.jsonl"))
+    if not others:
+        return _missing("claims_readings.py sets")
+    for path in others:
         sets = [record for record in records.lines(path.stem) if "dev" in record]
         if not sets:
             continue
@@ -506,7 +602,7 @@ def readings(records: Records) -> str:
         elif path.stem == "sets_ours_fused":
             rows += [_reading_row(f"{name}: lowest {rule}", sets, key, 15) for rule, key in list(RULES.items())[1:]]
     header = ["reading", "sets", "n", "train", "dev", "eval", "P(like the published)", "P(dev at least 40.11)"]
-    return table(header, rows) if len(rows) > 1 else _missing("claims_readings.py sets")
+    return table(header, rows)
 
 
 def _reading_row(
@@ -521,6 +617,8 @@ def _reading_row(
 def manual(records: Records) -> str:
     """Return the errors of the manual networks, trained in many ways."""
     rows: list[list[object]] = []
+    if not any(records.manual(model) for model in ("mlp_m1", "mlp_m2")):
+        return _missing("claims_manual.py")
     for model in ("mlp_m1", "mlp_m2"):
         rows.append([f"**{model}, published**", "", *[f"{value:.2f}" for value in PUBLISHED[model]], ""])
         for run in records.of("isip_10", model):
@@ -546,70 +644,148 @@ def _manual_row(name: str, each: Array, epoch: int) -> list[object]:
     return [name, len(each), *cells, f"{found[:, 2].min():.2f} to {found[:, 2].max():.2f}"]
 
 
+#: What the number of weights, or dev, is correlated with; of each set.
+_CORRELATED: dict[str, tuple[str, Callable[[dict[str, Any]], float]]] = {
+    "weights, train": ("n_parameters", lambda one: float(one["train"])),
+    "weights, dev": ("n_parameters", lambda one: float(one["dev"])),
+    "weights, eval": ("n_parameters", lambda one: float(one["eval"])),
+    "weights, eval − train": ("n_parameters", lambda one: float(one["eval"]) - float(one["train"])),
+    "dev, eval": ("dev", lambda one: float(one["eval"])),
+}
+
+
 def complexity(records: Records) -> str:
-    """Return how the eval error of completed trials goes with the number of weights, from kept trials."""
+    """Return how the eval error of completed trials goes with the number of weights, over all scored trials."""
     rows = []
-    for path in sorted(records.readings.glob("kept_*.jsonl")):
-        sets = [record for record in records.lines(path.stem) if "eval" in record]
-        if len(sets) < 10:
-            continue
-        size = [record["n_parameters"] for record in sets]
-        found = [stats.spearmanr(size, [record[split] for record in sets]) for split in ("train", "dev", "eval")]
-        gap = stats.spearmanr(size, [record["eval"] - record["train"] for record in sets])
-        overtuned = stats.spearmanr([r["dev"] for r in sets], [r["eval"] for r in sets])
-        cells = [f"{it.statistic:+.2f} (p {it.pvalue:.1g})" for it in (*found, gap, overtuned)]
-        rows.append([path.stem.removeprefix("kept_"), len(sets), *cells])
-    header = [
-        "search",
-        "trials",
-        "weights, train",
-        "weights, dev",
-        "weights, eval",
-        "weights, eval − train",
-        "dev, eval",
+    for search, found in _correlations(records):
+        cells = ["–" if it is None else f"{it.statistic:+.2f} (p {it.pvalue:.1g})" for it in found.values()]
+        rows.append([f"{search.dataset}_{search.system}_{search.seed}", len(search.scored), *cells])
+    return table(["search", "trials", *_CORRELATED], rows) if rows else _missing("claims_readings.py kept")
+
+
+def complexity_means(records: Records) -> str:
+    """Return the means of these correlations over the seeds, with intervals of Student's t over the seeds."""
+    by_search: dict[str, list[dict[str, Any]]] = {}
+    for search, found in _correlations(records):
+        by_search.setdefault(f"{search.dataset} {search.system}", []).append(found)
+    rows = [
+        [name, len(each), *[_mean_over_seeds([found[key] for found in each]) for key in _CORRELATED]]
+        for name, each in by_search.items()
     ]
-    return table(header, rows) if rows else _missing("claims_readings.py kept")
+    return table(["search", "seeds", *_CORRELATED], rows) if rows else _missing("claims_readings.py kept")
+
+
+def _correlations(records: Records) -> list[tuple[ScoredSearch, dict[str, Any]]]:
+    """Return the rank correlations of each search with enough scored trials; None for what was not recorded."""
+    return [
+        (search, {key: _correlate(search.scored, *what) for key, what in _CORRELATED.items()})
+        for search in records.searches()
+        if len(search.scored) >= 10
+    ]
+
+
+def _correlate(sets: Sequence[dict[str, Any]], first: str, second: Callable[[dict[str, Any]], float]) -> Any:
+    try:
+        return stats.spearmanr([one[first] for one in sets], [second(one) for one in sets])
+    except KeyError:
+        return None  # a post-mortem has no train error
+
+
+def _mean_over_seeds(found: Sequence[Any]) -> str:
+    values = np.array([it.statistic for it in found if it is not None])
+    if not len(values):
+        return "–"
+    if len(values) == 1:
+        return f"{values[0]:+.3f}"
+    half = float(stats.t.ppf(0.975, len(values) - 1)) * values.std(ddof=1) / math.sqrt(len(values))
+    return f"{values.mean():+.3f} ({values.mean() - half:+.3f} to {values.mean() + half:+.3f})"
 
 
 def expert(records: Records) -> str:
     """Return the probability that the best of n random sets on dev is at least as good on eval as the manual model."""
     rows = []
-    for path in sorted(records.readings.glob("kept_*.jsonl")):
-        _, *words, seed = path.stem.split("_")
-        dataset, system = "_".join(words[:2]), "_".join(words[2:])
-        manual_runs = [run for run in records.of(dataset, "mlp_m1") if run.seed == int(seed)]
-        sets = sorted((record for record in records.lines(path.stem) if "eval" in record), key=lambda r: r["dev"])
-        if not manual_runs or not sets:
+    for search in records.searches():
+        manual_runs = [run for run in records.best_manual(search.dataset) if run.seed == search.seed]
+        sets, total = search.scored, len(search.sets)
+        if not manual_runs or not sets or not _is_random(records, search):
             continue
         limit = manual_runs[0].decode["error"]
-        eval_errors = np.array([record["eval"] for record in sets])
-        for count in (n for n in (*COUNTS, len(sets)) if n <= len(sets)):
-            chances = ranks_of_best(len(sets), count)
+        eval_errors = np.array([one["eval"] for one in sets])
+        for count in sorted({n for n in (*COUNTS, total) if n <= total}):
+            chances = chances_of_choice([one["dev"] for one in sets], total, count)
             rows.append(
                 [
-                    f"{dataset} {system}, seed {seed}",
+                    f"{search.dataset} {search.system}, seed {search.seed}",
                     count,
-                    f"{100 * chances @ eval_errors:.2f}",
+                    f"{100 * chances @ eval_errors / chances.sum():.2f}",
                     f"{100 * limit:.2f}",
-                    f"{chances @ (eval_errors <= limit):.3f}",
+                    f"{chances @ (eval_errors <= limit + 1e-12):.3f}",
                 ]
             )
-    header = ["search", "n", "expected eval error in %", "mlp_m1 in %", "P(at least as good as mlp_m1)"]
+    header = ["search", "n", "expected eval error in %", "manual in %", "P(at least as good)"]
     return table(header, rows) if rows else _missing("claims_readings.py kept")
+
+
+def _is_random(records: Records, search: ScoredSearch) -> bool:
+    """Return whether the sets of a search are independent draws: those of others depend on their order."""
+    runs = [run for run in records.of(search.dataset, search.system) if run.seed == search.seed]
+    settings = runs[0].card.get("settings", {}) if runs else {}
+    return settings.get("tuner", {}).get("algorithm", "random") == "random"
+
+
+def post_mortem(records: Records) -> str:
+    """Return why each search lost: what it had met and not chosen, what it had not met, and overtuning."""
+    rows = []
+    for dataset, system in sorted({(run.dataset, run.system) for run in records.runs if run.post_mortem is not None}):
+        manual = {run.seed: run for run in records.best_manual(dataset)}
+        found: list[Autopsy] = []
+        for run in records.of(dataset, system):
+            if run.post_mortem is not None and run.seed in manual:
+                one = examine(run.post_mortem, manual[run.seed].decode["error"])
+                found += [] if one is None else [one]
+        if found:
+            rows.append(make_row(f"{dataset} {system}, {next(iter(manual.values())).system}", found))
+    return table(HEADER, rows) if rows else _missing("post_mortem: true, in a run after every decode")
+
+
+def provenance(records: Records) -> str:
+    """Return with what the records were made: dates, versions, the digest of eval, and whether decodes were blind."""
+    rows = []
+    for dataset in sorted({run.dataset for run in records.runs}):
+        runs = [run for run in records.runs if run.dataset == dataset]
+        days = sorted(str(run.decode.get("decoded", ""))[:10] for run in runs)
+        versions = sorted({f"{name} {text}" for run in runs for name, text in run.card.get("versions", {}).items()})
+        seeds = sorted({run.seed for run in runs})
+        evals = sorted({f"`{run.decode['eval_sha256']}`" for run in runs if "eval_sha256" in run.decode})
+        blind = sum(run.decode.get("blind") is True for run in runs)
+        when = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
+        listed = ", ".join(map(str, seeds))
+        rows.append([dataset, listed, when, f"{blind} of {len(runs)}", ", ".join(versions), ", ".join(evals)])
+    header = ["dataset", "seeds", "decoded", "blind decodes", "versions", "SHA-256 of eval"]
+    return table(header, rows) if rows else _missing("everything")
 
 
 def hashes(records: Records) -> str:
     """Return the sha256 of every record that the tables used."""
     rows = [
-        [f"{run.dataset}/{run.system}/{run.seed}", f"`{run.hashes[0]}`", f"`{run.hashes[1]}`"] for run in records.runs
+        [f"{run.dataset}/{run.system}/{run.seed}", *(f"`{digest}`" for digest in run.hashes)] for run in records.runs
     ]
+    analysed = [(run, run.post_mortem.sha256()) for run in records.runs if run.post_mortem is not None]
+    rows += [[f"post-mortem of {run.dataset}/{run.system}/{run.seed}", f"`{it}`", "", ""] for run, it in analysed]
     others = sorted(records.readings.glob("*.json*"))
-    rows += [[path.name, f"`{hashlib.sha256(path.read_bytes()).hexdigest()}`", ""] for path in others]
-    return table(["record", "trials.jsonl, or the file", "card.json"], rows) if rows else _missing("everything")
+    rows += [[path.name, f"`{_digest(path.read_bytes())}`", "", ""] for path in others]
+    return (
+        table(["record", "trials.jsonl, or the file", "card.json", "result.json"], rows)
+        if rows
+        else _missing("everything")
+    )
 
 
 def _missing(what: str) -> str:
-    return f"*Not finished yet: {what}.*"
+    return f"{_MISSING}{what}.*"
+
+
+_MISSING = "*Not finished yet: "
 
 
 def _spread(values: Array) -> str:
@@ -635,8 +811,11 @@ TABLES: dict[str, Callable[[Records], str]] = {
     "trainings": trainings,
     "readings": readings,
     "manual": manual,
+    "complexity_means": complexity_means,
     "complexity": complexity,
     "expert": expert,
+    "post_mortem": post_mortem,
+    "provenance": provenance,
     "hashes": hashes,
 }
 
@@ -649,8 +828,26 @@ def main() -> None:
     if arguments.page is None:
         print("\n\n".join(f"## {name}\n\n{text}" for name, text in tables.items()))
         return
-    page = fill(arguments.page.read_text(encoding="utf-8"), tables)
+    page = arguments.page.read_text(encoding="utf-8")
+    kept = list_kept(page, tables)
+    if kept:
+        print(f"{arguments.page}: without records, kept as they are: {', '.join(kept)}", file=sys.stderr)
+    page = fill(page, {name: text for name, text in tables.items() if name not in kept})
     arguments.page.write_text(page, encoding="utf-8")
+
+
+def list_kept(page: str, tables: dict[str, str]) -> list[str]:
+    """Return the tables that a page has and of which the records are not at hand: they must not be lost.
+
+    Args:
+        page: as `fill` takes it.
+        tables: text by name.
+    """
+    return [
+        name
+        for name, text in tables.items()
+        if text.startswith(_MISSING) and re.search(rf"<!-- begin {name} -->\s*\|", page)
+    ]
 
 
 def fill(page: str, tables: dict[str, str]) -> str:

@@ -13,8 +13,10 @@ from blindtune.compare.text import describe
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json, write_json
 from blindtune.records.model_card import read_card, write_card
+from blindtune.records.post_mortem import read_post_mortem, write_post_mortem
 from blindtune.records.trial import TrialLog
 from blindtune.report.margin import keep_margin
+from support.post_mortems import write_post_mortems
 from support.report_records import RecordsBuilder
 
 SYSTEMS = ["knn", "mlp_m1", "mlp_a1", "bayes"]
@@ -240,6 +242,35 @@ def test_dataset_without_a_system_of_every_seed_is_named(before: Path) -> None:
     assert (
         describe(found).splitlines()[0].endswith("with equal config, data and records; not all verdicts are compared.")
     )
+
+
+def test_post_mortems_are_compared(tmp_path: Path) -> None:
+    """A post-mortem that one run alone has differs, and so does another score; when it was made does not."""
+    builders = [
+        RecordsBuilder(tmp_path / side / "tiny", systems=SYSTEMS, trials=4).write().record() for side in ("a", "b")
+    ]
+    one, other = builders
+    write_post_mortems(one, ["mlp_a1"])
+    found = compare(one.root, other.root)
+    assert [(change.seed, change.what) for change in found.post_mortems] == [(42, "only before"), (43, "only before")]
+    first, *_ = describe(found).splitlines()
+    assert found.differs and first.endswith("differ in 2 post-mortems.")
+    assert "note: what was decoded on the eval of set_10 after its post-mortem is not blind" in describe(found)
+    write_post_mortems(other, ["mlp_a1"])
+    path = other.root / "post_mortems/set_10/mlp_a1/42/post_mortem.json"
+    same = read_post_mortem(path, "")
+    write_post_mortem(path, same.model_copy(update={"analysed": "2030-01-01T00:00:00.000+00:00"}))
+    assert not compare(one.root, other.root).differs
+    trials = [
+        trial
+        if trial.error is None or trial.trial == same.chosen
+        else trial.model_copy(update={"wrong": 7, "error": 7 / 400})
+        for trial in same.trials
+    ]
+    write_post_mortem(path, same.model_copy(update={"trials": trials}))
+    [change] = compare(one.root, other.root).post_mortems
+    assert (change.system, change.seed) == ("mlp_a1", 42) and change.what.endswith(" of 4 trials with another eval")
+    assert change.first.endswith(" -> 1.75%")
 
 
 def test_cli_status_is_that_of_diff(before: Path, capsys: pytest.CaptureFixture[str]) -> None:

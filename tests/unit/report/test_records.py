@@ -1,12 +1,14 @@
 """Reading records: missing, damaged and mixed files are refused."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json, write_json
+from blindtune.report.records import RunRecords
 from support.report_records import RecordsBuilder
 
 
@@ -63,3 +65,24 @@ def test_read_records_refuses_a_mixture(tmp_path: Path) -> None:
             builder.read()
     write_json(path, result)
     assert builder.read().runs
+
+
+def test_equal_means_are_equal_whatever_their_seeds(tmp_path: Path) -> None:
+    """Systems with as many wrong samples over all seeds tie: the first of the config counts, not the last digit."""
+    builder = RecordsBuilder(tmp_path / "tiny", systems=["mlp_m1", "mlp_m2"], seeds=[1, 2, 3]).write()
+    [dataset] = builder.read().datasets
+    errors = {"mlp_m1": (0.1, 0.4, 0.1), "mlp_m2": (0.2, 0.3, 0.1)}
+    systems = [
+        replace(
+            system, runs=[_with_error(run, error) for run, error in zip(system.runs, errors[system.name], strict=True)]
+        )
+        for system in dataset.systems
+    ]
+    assert systems[0].objective("dev") == systems[1].objective("dev") == systems[0].error("eval") == 0.2
+    chosen = replace(dataset, systems=systems).lowest_on_dev("manual")
+    assert chosen is not None and chosen.name == "mlp_m1"
+
+
+def _with_error(run: RunRecords, error: float) -> RunRecords:
+    decode = run.decode.model_copy(update={"error": error})
+    return replace(run, card=run.card.model_copy(update={"dev_error": error}), decode=decode)

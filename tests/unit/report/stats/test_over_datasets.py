@@ -86,3 +86,10 @@ def test_table_over_datasets_needs_enough(tmp_path: Path, count: int) -> None:
         assert all((row["wins"], row["verdict"].split()[-1]) == (count, "lower") for row in table.rows)
         assert f"Over all {count} datasets together, manual is better" in sentence and table.findings == [sentence]
         assert "by more than 1 point with probability" in sentence
+
+
+def test_compare_over_datasets_takes_rounding_errors_for_ties() -> None:
+    """Differences of a rounding error are none, and equal differences share their rank."""
+    tied = compare_over_datasets([1e-17, -1e-17, 0.1 + 0.2 - 0.3, 0.3 - 0.2, 0.4 - 0.3, 0.1], 0.01)
+    assert (tied.wins, tied.losses) == (0, 3)
+    assert tied == compare_over_datasets([0.0, 0.0, 0.0, 0.1, 0.1, 0.1], 0.01)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from blindtune.compare.effects import Effect, dataset_effect, study_effect, system_effect
 from blindtune.compare.margins import Margins, read_margins
+from blindtune.compare.post_mortems import PostMortemChange, compare_post_mortems
 from blindtune.compare.run_folder import RunFolder, StudyFolder, StudyKey, Unfinished, read_run
 from blindtune.compare.values import ABSENT, find_differences
 from blindtune.compare.verdicts import VerdictChange, compare_verdicts
@@ -165,6 +166,7 @@ class RunComparison:
         only_datasets: datasets that only the first run has, and only the second.
         only_studies: studies that only the first run has, and only the second.
         studies: studies that both have and that differ.
+        post_mortems: those that one run alone has, or that say something else.
         verdicts: answers to the report's questions that differ.
         unknown_verdicts: why an answer could not be compared, one sentence each.
         margin_note: which margin of equivalence was taken for a run without a report; empty if both have one.
@@ -180,6 +182,7 @@ class RunComparison:
     only_datasets: tuple[list[str], list[str]]
     only_studies: tuple[list[StudyKey], list[StudyKey]]
     studies: list[StudyChange]
+    post_mortems: list[PostMortemChange]
     verdicts: list[VerdictChange]
     unknown_verdicts: list[str]
     margin_note: str
@@ -189,7 +192,7 @@ class RunComparison:
     def differs(self) -> bool:
         """Whether anything but libraries and code differs."""
         only = any((*self.only_datasets, *self.only_studies))
-        return bool(self.config or self.data or only or self.studies or self.verdicts)
+        return bool(self.config or self.data or only or self.studies or self.post_mortems or self.verdicts)
 
 
 def compare_runs(before: Path, after: Path) -> RunComparison:
@@ -226,6 +229,7 @@ def compare_runs(before: Path, after: Path) -> RunComparison:
         only_datasets=_only(list(first.manifests), list(second.manifests)),
         only_studies=_only(list(first.studies), list(second.studies)),
         studies=[study for study in studies if study.differs],
+        post_mortems=compare_post_mortems(first, second),
         verdicts=verdicts,
         unknown_verdicts=unknown,
         margin_note=margins.note,

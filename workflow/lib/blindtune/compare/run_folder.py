@@ -10,11 +10,13 @@ from blindtune.core.arrays import read_npz
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json, read_regular_file
 from blindtune.core.paths import ResultPaths
+from blindtune.core.post_mortem_paths import FOLDER, post_mortem_file
 from blindtune.core.validation import parse
 from blindtune.datasets.verification import read_manifest
 from blindtune.exports.stored_study import check_unsealed
 from blindtune.records.decode_result import DecodeResult, check_result, parse_decode_result
 from blindtune.records.model_card import ModelCard, read_card
+from blindtune.records.post_mortem import PostMortem, read_post_mortem
 from blindtune.records.trial import Trial, TrialLog
 
 #: Dataset, system and seed of a study.
@@ -76,11 +78,13 @@ class RunFolder:
         root: ``results/<config name>``.
         manifests: of the prepared datasets, by name.
         studies: sorted by dataset, system and seed.
+        post_mortems: what all trials of a search score on eval, where that was made.
     """
 
     root: Path
     manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
     studies: dict[StudyKey, StudyFolder] = field(default_factory=dict)
+    post_mortems: dict[StudyKey, PostMortem] = field(default_factory=dict)
 
     @property
     def unfinished(self) -> list["Unfinished"]:
@@ -121,7 +125,13 @@ def read_run(root: Path) -> RunFolder:
     if not manifests and not keys:
         raise UserError(f"{root}: holds no run.{_suggest(root)}")
     paths = ResultPaths(str(root))
-    return RunFolder(root, manifests, {key: _read_study(paths, key) for key in sorted(keys)})
+    analysed = {key for path in root.glob(f"{FOLDER}/*/*/*") if (key := _parse_key(path)) is not None}
+    post_mortems = {
+        key: read_post_mortem(path, "Remove it and run again.")
+        for key in sorted(analysed)
+        if (path := Path(post_mortem_file(paths, *key))).exists()
+    }
+    return RunFolder(root, manifests, {key: _read_study(paths, key) for key in sorted(keys)}, post_mortems)
 
 
 class _Compared(BaseModel):

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from blindtune.compare.differences import ConfigChange, RunComparison, ScoreChange, SoftwareChange, StudyChange
+from blindtune.compare.post_mortems import ONLY_AFTER, ONLY_BEFORE, PostMortemChange
 from blindtune.compare.run_folder import StudyKey
 from blindtune.compare.values import ABSENT, shorten
 from blindtune.compare.verdicts import DatasetVerdict
@@ -27,6 +28,7 @@ def describe(comparison: RunComparison) -> str:
         "Config": _config(comparison.config),
         "Data": _data(comparison),
         "Records": _records(comparison),
+        "Post-mortems": _post_mortems(comparison.post_mortems),
         "Software": _software(comparison.software),
         "Not finished": _unfinished(comparison),
     }
@@ -70,6 +72,8 @@ def _summarized(comparison: RunComparison) -> Iterator[str]:
         yield f"the data of {_listed(change.dataset for change in comparison.data)}"
     if comparison.studies:
         yield f"the records of {len(comparison.studies)} of {_count(comparison.n_studies, 'study', 'studies')}"
+    if comparison.post_mortems:
+        yield _count(len(comparison.post_mortems), "post-mortem", "post-mortems")
     for what, (before, after) in (("dataset", comparison.only_datasets), ("study", comparison.only_studies)):
         plural = {"dataset": "datasets", "study": "studies"}[what]
         counted = [
@@ -151,6 +155,20 @@ def _records(comparison: RunComparison) -> list[str]:
     if only:
         lines += [*([""] if lines else []), *_aligned(("only", "dataset", "system", "seed"), only)]
     return lines
+
+
+def _post_mortems(changes: Sequence[PostMortemChange]) -> list[str]:
+    rows = []
+    for (dataset, system, what), members in groupby(changes, key=lambda one: (one.dataset, one.system, one.what)):
+        studies = list(members)
+        seeds = ", ".join(str(one.seed) for one in studies)
+        rows.append((dataset, system, seeds, what, next((one.first for one in studies if one.first), "")))
+    notes = [
+        f"note: what was decoded on the eval of {_listed(names)} after its post-mortem is not blind, in any config"
+        for side in (ONLY_BEFORE, ONLY_AFTER)
+        if (names := dict.fromkeys(one.dataset for one in changes if one.what == side))
+    ]
+    return [*_aligned(("dataset", "system", "seed", "what differs", "first"), rows), *dict.fromkeys(notes)]
 
 
 _SPLITS = ("dev", "eval")

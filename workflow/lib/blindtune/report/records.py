@@ -31,7 +31,13 @@ from blindtune.report.manifests import ReportManifest
 from blindtune.report.margin import DEFAULT_MARGIN
 from blindtune.report.stats.crossed import CrossedMeans, GroupCounts, measure_errors
 from blindtune.report.stats.metric_samples import MetricSample, leave_parts_out
-from blindtune.report.stats.statistics import VarianceComponent, binomial_component, cluster_component, mean
+from blindtune.report.stats.statistics import (
+    VarianceComponent,
+    binomial_component,
+    cluster_component,
+    mean,
+    round_mean,
+)
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -121,8 +127,8 @@ class SystemRecords:
         return by_split[split]
 
     def error(self, split: str) -> float:
-        """Return the mean error over the seeds on train, dev or eval, from 0 to 1."""
-        return mean(self.errors(split))
+        """Return the mean error over the seeds on train, dev or eval, from 0 to 1, as `round_mean`."""
+        return round_mean(mean(self.errors(split)))
 
     @property
     def metric(self) -> str:
@@ -144,8 +150,8 @@ class SystemRecords:
         return self.metric_values(split) or self.errors(split)
 
     def objective(self, split: str) -> float:
-        """Return the mean over the seeds of what was minimised, on train, dev or eval."""
-        return mean(self.objectives(split))
+        """Return the mean over the seeds of what was minimised, on train, dev or eval, as `round_mean`."""
+        return round_mean(mean(self.objectives(split)))
 
     @cached_property
     def metric_sample(self) -> MetricSample | None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.seeds import derive
-from blindtune.report.stats.statistics import CONFIDENCE
+from blindtune.report.stats.statistics import CONFIDENCE, round_mean
 
 #: With fewer, not even a win on all of them is significant: 2 / 2**5 is 6%, 2 / 2**6 is 3%.
 MIN_DATASETS = 6
@@ -63,7 +63,7 @@ def compare_over_datasets(differences: Sequence[float], margin: float) -> OverDa
     """
     from scipy import stats
 
-    found = np.asarray(differences, dtype=float)
+    found = np.array([round_mean(difference) for difference in differences])
     p = float(stats.wilcoxon(found, zero_method="pratt").pvalue) if found.any() else 1.0
     lower, within, higher = _draw_posterior(found, margin)
     wins, losses = found < 0, found > 0
