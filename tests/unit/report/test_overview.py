@@ -7,6 +7,7 @@ import pytest
 from blindtune.report import overview
 from blindtune.report.answer import DatasetAnswer, answer_all
 from blindtune.report.overview import choose_ticks, draw_answers, rank_systems
+from blindtune.report.page_tables import group_records
 from blindtune.report.records import ReportRecords
 from support.report_records import RecordsBuilder
 
@@ -87,3 +88,28 @@ def test_rank_systems_marks_choices_and_ties(records: ReportRecords) -> None:
     last = ranking.systems[-1]
     assert (last.name, last.kind, last.equal, last.share) == ("knn", "reference", False, 100.0)
     assert not ranking.systems[0].equal and any(system.equal for system in ranking.systems)
+
+
+def test_ranking_shows_the_models_that_are_compared(monkeypatch: pytest.MonkeyPatch, records: ReportRecords) -> None:
+    """The two models that dev chose are shown with their places even if they are not among the first systems."""
+    monkeypatch.setattr(overview, "MOST_RANKED", 1)
+    ranking = rank_systems(records)[0]
+    shown = [system.place for system in ranking.first]
+    assert {system.name for system in ranking.first if system.chosen} == {
+        system.name for system in ranking.systems if system.chosen
+    }
+    assert shown[0] == 1 and shown == sorted(shown) and 2 <= len(shown) <= 3
+    assert sorted(shown + [system.place for system in ranking.others]) == [1, 2, 3, 4, 5]
+
+
+def test_numbers_of_the_first_screen_lead_to_their_records(records: ReportRecords) -> None:
+    """Every ranked value and both models of every answer have the records that they were made from."""
+    known = {group.anchor: group for group in group_records(records)}
+    for ranking in rank_systems(records):
+        for system in ranking.systems:
+            paths = [path for _, path in known[system.records].files]
+            assert f"decodes/{ranking.dataset.name}/{system.name}/1/result.json" in paths
+    for picture in draw_answers(records):
+        for row in picture.rows:
+            names = [f"{row.name}/{row.answer.tuned.name}", f"{row.name}/{row.answer.manual.name}"]
+            assert [known[anchor].name for anchor in row.records] == names

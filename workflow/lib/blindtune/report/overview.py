@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from blindtune.metrics.registry import METRICS
 from blindtune.report.answer import AnswerVerdict, DatasetAnswer, answer_all
 from blindtune.report.minimised import format_cell, format_metric, get_title, get_unit, to_cell
+from blindtune.report.page_tables import anchor_records
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
 from blindtune.report.stats.comparisons import PairComparison, compare_report, select_pairs_with_best
 from blindtune.report.stats.statistics import compute_sd
 
+#: The systems of a ranking that are shown at once, besides the two that dev chose.
+MOST_RANKED = 7
 #: An interval is cut where it is this many times as wide as the largest difference, so that others can be seen.
 MOST_WIDE = 4.0
 #: The words of each kind of system.
@@ -38,6 +41,7 @@ class AnswerRow:
         published: place of the published difference; None: there is none.
         numbers: the difference with its interval, as text.
         published_text: the published difference, as text.
+        records: the ids of the records of the tuned and of the manual model within the page.
     """
 
     anchor: str
@@ -50,6 +54,7 @@ class AnswerRow:
     published: float | None
     numbers: str
     published_text: str
+    records: tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ class RankedSystem:
     """A system in the ranking of a dataset.
 
     Attributes:
+        place: its place, from 1 on.
         name: of the system.
         kind: manual, tuned or reference.
         value: the mean on eval of what was minimised, as text.
@@ -82,8 +88,10 @@ class RankedSystem:
         equal: whether it is not distinguishable from the first.
         chosen: whether dev chose it among its kind.
         mark: what qualifies it, such as "not blind".
+        records: the id of its records within the page.
     """
 
+    place: int
     name: str
     kind: str
     value: str
@@ -92,6 +100,7 @@ class RankedSystem:
     equal: bool
     chosen: bool
     mark: str
+    records: str
 
 
 @dataclass(frozen=True)
@@ -102,6 +111,16 @@ class Ranking:
     anchor: str
     title: str
     systems: list[RankedSystem]
+
+    @property
+    def first(self) -> list[RankedSystem]:
+        """The first systems, and those of the others that dev chose: the answer is about them."""
+        return [system for system in self.systems if system.place <= MOST_RANKED or system.chosen]
+
+    @property
+    def others(self) -> list[RankedSystem]:
+        """The systems that are not among the first."""
+        return [system for system in self.systems if system.place > MOST_RANKED and not system.chosen]
 
 
 def anchor_of(dataset: DatasetRecords) -> str:
@@ -170,9 +189,14 @@ def _draw(label: str, answers: list[DatasetAnswer], datasets: dict[str, DatasetR
                 None if answer.published is None else place(answer.published),
                 _numbers(answer),
                 "" if answer.published is None else _format(answer, answer.published),
+                _anchor_pair(datasets[answer.dataset].name, answer),
             )
         )
     return AnswerPicture(label, place(0.0), ticks, rows)
+
+
+def _anchor_pair(dataset: str, answer: DatasetAnswer) -> tuple[str, str]:
+    return anchor_records(f"{dataset}/{answer.tuned.name}"), anchor_records(f"{dataset}/{answer.manual.name}")
 
 
 def _frame(answers: list[DatasetAnswer]) -> tuple[float, float]:
@@ -213,6 +237,7 @@ def _rank(dataset: DatasetRecords, pairs: list[PairComparison], chosen: set[str]
         f"eval {get_title(dataset.metric)}",
         [
             RankedSystem(
+                place,
                 system.name,
                 KINDS[system.kind],
                 format_metric(system.metric, system.objective("eval")),
@@ -221,8 +246,9 @@ def _rank(dataset: DatasetRecords, pairs: list[PairComparison], chosen: set[str]
                 system.name in equal,
                 system.name in chosen,
                 system.qualification,
+                anchor_records(f"{dataset.name}/{system.name}"),
             )
-            for system in ordered
+            for place, system in enumerate(ordered, 1)
         ],
     )
 

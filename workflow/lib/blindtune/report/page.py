@@ -17,7 +17,7 @@ from blindtune.report.margin import keep_margin
 from blindtune.report.overview import anchor_of, draw_answers, rank_systems
 from blindtune.report.page_figures import PageFigure, limit_packed, load_figures
 from blindtune.report.page_svg import SvgPacker
-from blindtune.report.page_tables import PageTable, group_records, show_table
+from blindtune.report.page_tables import PageTable, RecordLink, group_records, link_systems, show_table
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.stats.comparisons import describe_published_gaps
 from blindtune.report.tables.comparisons import DatasetAnswers, answer_questions
@@ -76,6 +76,7 @@ class ShownDataset:
         answer: manual against tuned; None if no manual or no tuned model was run.
         figures: those that apply to it.
         charts: the interactive ones; most of them show what a figure does.
+        records: links to the records of the dataset and of each system.
     """
 
     dataset: DatasetRecords
@@ -84,6 +85,7 @@ class ShownDataset:
     answer: DatasetAnswer | None
     figures: list[PageFigure]
     charts: list[Chart]
+    records: list[RecordLink]
 
 
 def write_page(records: ReportRecords, tables: Path, figures: Path, path: Path) -> None:
@@ -181,6 +183,7 @@ def _show_datasets(
             answers.get(dataset.title),
             [packed[stem] for kind in dataset.figure_kinds if (stem := f"{kind}_{dataset.name}") in packed],
             charts.get(dataset.name, []),
+            link_systems(dataset),
         )
         for dataset, said in zip(records.datasets, answer_questions(records), strict=True)
     ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from blindtune.core.post_mortem_paths import FOLDER
 from blindtune.report.contents import SUMMARY_TABLES
-from blindtune.report.records import ReportRecords
+from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.table import ReportTable, Row
 
 #: The most links of a row to the records of a system or dataset.
@@ -101,6 +101,12 @@ def link_records(records: ReportRecords, row: Row) -> list[RecordLink]:
         RecordLink(_describe(records, name, members), anchor_records(name) if _is_known(records, members) else "")
         for name, members in groups.items()
     ]
+
+
+def link_systems(dataset: DatasetRecords) -> list[RecordLink]:
+    """Return links to the records of a dataset and of each of its systems."""
+    names = [(dataset.name, dataset.name), *((one.name, f"{dataset.name}/{one.name}") for one in dataset.systems)]
+    return [RecordLink(text, anchor_records(name)) for text, name in names]
 
 
 def group_records(records: ReportRecords) -> list[RecordGroup]:
