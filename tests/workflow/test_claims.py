@@ -217,7 +217,8 @@ def test_records_are_packed_and_unpacked(script: Any, tmp_path: Path) -> None:
     (results / "readings").mkdir()
     (results / "readings" / "kept.jsonl").write_text("{}\n")
     archives = pack(results, tmp_path / "archives")
-    assert [path.name for path in archives] == ["claims_isip_10_42.tar.xz", "readings.tar.xz"]
+    names = ["claims_isip_10_42.tar.xz", "post_mortems.tar.xz", "readings.tar.xz"]
+    assert [path.name for path in archives] == names
     first = [path.read_bytes() for path in archives]
     assert [path.read_bytes() for path in pack(results, tmp_path / "again")] == first
     unpack(tmp_path / "archives", tmp_path / "copy")

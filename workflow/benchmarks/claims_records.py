@@ -3,9 +3,9 @@
     python workflow/benchmarks/claims_records.py pack results docs/measured/records
     python workflow/benchmarks/claims_records.py unpack docs/measured/records results
 
-`pack` writes one archive for each study and seed of which every system has been decoded, and one of the readings. The
-archives hold trials, cards, protocols, results, predictions and post-mortems, but no weights. The same records give the
-same archive.
+`pack` writes one archive for each study and seed of which every system has been decoded, one of the post-mortems, which
+come later, and one of the readings. The archives hold trials, cards, protocols, results and predictions, but no weights.
+The same records give the same archive.
 """
 
 import argparse
@@ -18,7 +18,6 @@ from pathlib import Path
 #: Files of a study and of a decode that the tables use, or that say how they came about.
 _OF_A_STUDY = ("trials.jsonl", "card.json", "protocol.json")
 _OF_A_DECODE = ("result.json", "predictions.npz")
-_OF_A_POST_MORTEM = ("post_mortem.json",)
 
 
 def pack(results: Path, archives: Path) -> list[Path]:
@@ -47,9 +46,8 @@ def pack(results: Path, archives: Path) -> list[Path]:
                 continue
             files = [folder / name for folder, _ in folders for name in _OF_A_STUDY]
             files += [decode / name for _, decode in folders for name in _OF_A_DECODE]
-            analysed = [_place_of(card, "post_mortems") for card in cards]
-            files += [folder / name for folder in analysed for name in _OF_A_POST_MORTEM]
             members[f"{study.parents[1].name}_{study.name}_{seed}"] = files
+    members["post_mortems"] = sorted(results.glob("claims*/post_mortems/*/*/*/post_mortem.json"))
     members["readings"] = sorted((results / "readings").glob("*.json*"))
     written = []
     for name, files in members.items():
