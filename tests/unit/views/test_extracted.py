@@ -107,6 +107,7 @@ BROKEN = [
         r"another batch .feature \d differs",
     ),
     ("return np.ones((len(batch), len(batch)), np.float32)", "4 features of a sample, and 8 before"),
+    ("return np.ma.masked_array(batch.astype(np.float32), mask=batch > 0)", "returned a masked array"),
     ("return 1 / 0", r"extractor\.py:5: ZeroDivisionError: division by zero"),
     ("batch[:] = 0\nreturn np.asarray(batch).astype(str)", "numbers of type <U"),
 ]
@@ -234,7 +235,7 @@ def test_other_values_of_blindtune_are_other_features(tmp_path: Path, monkeypatc
 #: The code that computes features, by the version of their values.
 VALUES_CODE = {
     1: {
-        "blindtune.views.extractor": "b4f68c6fa7725447160dcfabedfe74cef6b07e3e2bbbd9f3c6b48b92f23f4edd",
+        "blindtune.views.extractor": "aa9a8df3254dfb4c83d58a1ae9c06742328001ff04e0cdcc80c7d3ea50e66c15",
         "blindtune.views.feature_store": "bc26247664c9a6d46820740d18c5e8be8811b14f97bf2fca10a543b7c5544c3c",
     }
 }

@@ -36,6 +36,10 @@ NAME = "0047778{}_aaaaaaa{}_s000_0hne_0000_a001_lvl001_t000"
         ({"classes": ["dcis", "indc"]}, "classes: Input should be a valid dictionary"),
         ({"sizes": {"train": 4, "dev": 3, "eval": 2}}, "sizes.dev: 3 is not a multiple of 2, the classes"),
         ({"classes": {"a": ["DCIS"], "b": ["x"]}}, "classes: labels are compared in lower case"),
+        (
+            {"max_per_file": 1_000_000, "max_attempts": 21},
+            "max_per_file times max_attempts is more than 20,000,000 places; lower one of them",
+        ),
         ({"splitting": {"by": "list"}}, "splitting: file: names the list"),
         ({"splitting": {"file": "a.csv"}}, "splitting: file: names the list"),
         ({"splitting": {"by": "seed", "dev": 0.5, "eval": 0.5}}, "leave nothing for train"),

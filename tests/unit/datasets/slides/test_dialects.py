@@ -131,6 +131,7 @@ def test_ellipses_are_ellipses(tmp_path: Path, name: str, content: Any) -> None:
         ("a.xml", halo(halo_region("Rectangle", [(10, 60), (110, 20)]))),
         ("a.xml", asap(asap_annotation(rectangle(10, 20, 100, 40), kind="Rectangle"))),
         ("a.json", dsa({"type": "rectangle", "center": [60, 40, 0], "width": 100, "height": 40})),
+        ("a.json", dsa({"type": "rectanglegrid", "center": [60, 40, 0], "width": 100, "height": 40})),
     ],
 )
 def test_rectangles_have_four_corners(tmp_path: Path, name: str, content: Any) -> None:
@@ -233,6 +234,7 @@ def test_shapes_without_area_are_named(tmp_path: Path, name: str, content: Any, 
         ("a.json", dsa(polyline(points=None)), "element 1 (dcis) {}: it has no list of points"),
         ("a.json", dsa(polyline(holes=[[[1]]])), "element 1 (dcis) {}: hole 1, vertex 1: [1] is not an x and a y"),
         ("a.json", dsa({"type": None}), "element 1 {}: has no type"),
+        ("a.json", [3, *dsa()], "entry 1 of the file {}: is not an annotation"),
     ],
 )
 def test_bad_regions_are_named(tmp_path: Path, name: str, content: Any, reason: str) -> None:

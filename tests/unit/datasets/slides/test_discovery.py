@@ -211,6 +211,33 @@ def test_find_slides_of_many_files(tmp_path: Path):
     assert slides["m.mrxs"] == ("m/Data0000.dat", "m/Slidedat.ini")
 
 
+@pytest.mark.parametrize(
+    ("files", "annotations", "parts"),
+    [
+        (("1.dcm", "2.dcm", "1.csv"), {"1.dcm": ["1.csv"]}, ["2.dcm"]),
+        (("1.dcm", "2.dcm", "3.dcm", "2.csv"), {"2.dcm": ["2.csv"]}, ["1.dcm", "3.dcm"]),
+        (("1.dcm", "2.dcm"), {"1.dcm": []}, ["2.dcm"]),
+    ],
+)
+def test_a_dicom_folder_with_one_annotation_is_one_slide(
+    tmp_path: Path, files: tuple[str, ...], annotations: dict[str, list[str]], parts: list[str]
+):
+    """The annotation has the name of one of the files, and the others are no slides without an annotation."""
+    tree(tmp_path, *(f"case/{name}" for name in files))
+    found = find_slides(tmp_path)
+    assert found.annotations == {f"case/{one}": [f"case/{a}" for a in some] for one, some in annotations.items()}
+    assert found.parts == {f"case/{next(iter(annotations))}": [f"case/{name}" for name in parts]}
+    assert found.ignored == {}
+
+
+def test_names_of_ome_tiffs_and_names_without_a_dot(tmp_path: Path):
+    """QuPath names the export of a.ome.tif without .ome; a file that is called svs is no slide."""
+    tree(tmp_path, "a.ome.tif", "a.geojson", "b.ome.tiff", "b.ome.geojson", "b.geojson", "svs", "csv")
+    found = find_slides(tmp_path)
+    assert found.annotations == {"a.ome.tif": ["a.geojson"], "b.ome.tiff": ["b.ome.geojson"]}
+    assert set(found.ignored) == {"b.geojson", "svs", "csv"}
+
+
 def test_assign_splits_refuses_names_that_match_nothing(tmp_path: Path):
     """A misspelt name is refused with the nearest one."""
     path = tmp_path / "splits.csv"

@@ -34,6 +34,8 @@ MAX_WORKER_NODES = 1000
 MAX_LEARNING_RATE = 1e12
 #: Files that one job reads, and samples that one file gives.
 MAX_PER_FILE = 1_000_000
+#: Places that are tried on one slide for each class; all of them are drawn at once.
+MAX_PLACES = 20_000_000
 #: Pixels along a side of a picture or patch.
 MAX_PIXELS = 20_000
 #: Seconds within a recording: a week.

@@ -201,6 +201,11 @@ class Extractor:
         if not isinstance(found, np.ndarray):
             hint = ", such as tensor.cpu().numpy()" if hasattr(found, "numpy") else ""
             raise UserError(f"{self._where}: its callable returned {_type_name(found)}. Return a NumPy array{hint}.")
+        if isinstance(found, np.ma.MaskedArray):
+            raise UserError(
+                f"{self._where}: its callable returned a masked array, of which the mask would be lost. Return "
+                "numbers for all features."
+            )
         if found.ndim != 2 or len(found) != n_rows:
             raise UserError(
                 f"{self._where}: its callable returned the shape {found.shape} for {n_rows} samples. Return one row of "

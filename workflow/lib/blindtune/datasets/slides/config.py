@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from blindtune.core.bounds import MAX_FLOAT, MAX_MPP, MAX_PER_FILE, MAX_PIXELS, MAX_SEED
+from blindtune.core.bounds import MAX_FLOAT, MAX_MPP, MAX_PER_FILE, MAX_PIXELS, MAX_PLACES, MAX_SEED
 from blindtune.core.validation import Strict, UserPath
 from blindtune.datasets.base import SPLITS, Sizes, check_shares
 from blindtune.datasets.corpus.config import CorpusConfig
@@ -258,6 +258,8 @@ class SlidesConfig(CorpusConfig):
     def _check(self) -> Self:
         if self.magnification is not None and self.mpp is not None:
             raise ValueError("mpp and magnification exclude each other")
+        if self.max_per_file * self.max_attempts > MAX_PLACES:
+            raise ValueError(f"max_per_file times max_attempts is more than {MAX_PLACES:,} places; lower one of them")
         labels = [label for found in self.classes.values() for label in found]
         if len(labels) > len(set(labels)) or not all(self.classes.values()):
             raise ValueError("classes: each class needs labels of its own")

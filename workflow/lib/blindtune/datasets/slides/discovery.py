@@ -75,8 +75,8 @@ class FoundSlides:
 def find_slides(folder: Path) -> FoundSlides:
     """Find the slides in a folder and the annotations of each, which have its name with another suffix.
 
-    A folder of DICOM files is one slide, named by its first file; its annotation has the name of the folder or of that
-    file. A DICOM file with an annotation of its own is a slide of its own.
+    A folder of DICOM files is one slide. Its annotation has the name of the folder or of one of its files, which is
+    then the one to open, else the first. With annotations of several files, each of these is a slide.
 
     Raises:
         UserError: the folder is missing or holds no slide.
@@ -139,8 +139,9 @@ def _find_listed(folder: Path, file: str, files: Sequence[str]) -> list[str]:
 
 
 def _suffix(file: str) -> str:
-    """Return the suffix of a path in lower case, with its dot."""
-    return "." + file.rpartition(".")[2].lower()
+    """Return the suffix of a path in lower case, with its dot; empty if its name has none."""
+    name = file.rpartition("/")[2]
+    return "." + name.rpartition(".")[2].lower() if "." in name else ""
 
 
 def _stem(file: str) -> str:
@@ -164,9 +165,13 @@ def _index_annotations(files: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _find_annotations(file: str, by_stem: Mapping[str, list[str]]) -> list[str]:
-    """Return the annotations of a slide or a folder: ``a.svs`` has ``a.xml``, else ``a.svs.xml``."""
-    own = by_stem.get(_stem(file), []) if _suffix(file) in SUFFIXES else []
-    return own or by_stem.get(file, [])
+    """Return the annotations of a slide or a folder: ``a.svs`` has ``a.xml``, else ``a.svs.xml``.
+
+    ``a.ome.tif`` has ``a.ome.xml``, else ``a.ome.tif.xml``, else ``a.xml``, as QuPath names it.
+    """
+    stem = _stem(file) if _suffix(file) in SUFFIXES else ""
+    without_ome = _stem(stem) if _suffix(stem) == ".ome" else ""
+    return by_stem.get(stem, []) or by_stem.get(file, []) or by_stem.get(without_ome, [])
 
 
 def _ignore_masks(annotations: Mapping[str, list[str]]) -> dict[str, str]:
@@ -195,12 +200,20 @@ def _ignore_copies(annotations: Mapping[str, list[str]]) -> dict[str, str]:
 
 
 def _join_dicom(annotations: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """Return the other files of each slide in DICOM, by its first file."""
+    """Return the other files of each slide in DICOM, by its first file or the one with an annotation."""
     by_folder: dict[str, list[str]] = {}
-    for file, found in annotations.items():
-        if _suffix(file) == ".dcm" and not found:
+    for file in sorted(annotations):
+        if _suffix(file) == ".dcm":
             by_folder.setdefault(_parent(file), []).append(file)
-    return {files[0]: files[1:] for files in map(sorted, by_folder.values())}
+    joined = {}
+    for files in by_folder.values():
+        annotated = [file for file in files if annotations[file]]
+        # Several annotations are those of several slides; the files without any are taken for one more.
+        others = [file for file in files if len(annotated) < 2 or not annotations[file]]
+        if others:
+            first = annotated[0] if len(annotated) == 1 else others[0]
+            joined[first] = [file for file in others if file != first]
+    return joined
 
 
 def parse_paths(

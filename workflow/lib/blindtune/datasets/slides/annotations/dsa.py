@@ -4,7 +4,6 @@ The label is that of an element, else its group, else the name of the annotation
 two sides and a rotation.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,14 @@ from blindtune.datasets.slides.annotations.base import (
     rotate,
 )
 
+#: A grid has lines within a rectangle.
+_RECTANGLES = ("rectangle", "rectanglegrid")
+
 
 def recognises(content: Any) -> bool:
     """Return whether a JSON value holds annotations of the Digital Slide Archive."""
-    return any(_elements(one) is not None for one in _documents(content))
+    documents = content if isinstance(content, list) else [content]
+    return any(isinstance(one, dict) and _elements(one) is not None for one in documents)
 
 
 def read(content: Any, path: Path) -> Annotation:
@@ -43,7 +46,11 @@ def read(content: Any, path: Path) -> Annotation:
     """
     found = FoundRegions()
     number = 0
-    for document in _documents(content):
+    documents = content if isinstance(content, list) else [content]
+    for at, document in enumerate(documents, 1):
+        if not isinstance(document, dict):
+            found.unused.append(f"entry {at} of the file cannot be used: is not an annotation")
+            continue
         elements = _elements(document)
         if elements is None:
             raise UserError(f"{path}: one of its annotations has no list of elements.")
@@ -80,12 +87,6 @@ def _read_element(
     found.regions.append(Region(f"element {number}", label, outline, cut))
 
 
-def _documents(content: Any) -> Iterator[dict[str, Any]]:
-    for one in content if isinstance(content, list) else [content]:
-        if isinstance(one, dict):
-            yield one
-
-
 def _elements(document: dict[str, Any]) -> list[Any] | None:
     """Return the elements of an annotation, of which it may have none; None if it is no annotation."""
     inner = document.get("annotation", document)
@@ -110,12 +111,12 @@ def _outline(element: dict[str, Any]) -> Polygon | None:
     if kind == "circle":
         radius = _number(element, "radius")
         return ellipse_around(_center(element), np.array([radius, radius]))
-    if kind not in ("rectangle", "ellipse"):
+    if kind not in (*_RECTANGLES, "ellipse"):
         return None
     center = _center(element)
     half = np.array([_number(element, "width"), _number(element, "height")]) / 2
     corners = center + np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * half
-    polygon = corners if kind == "rectangle" else ellipse_around(center, half)
+    polygon = corners if kind in _RECTANGLES else ellipse_around(center, half)
     # large_image takes null for no rotation.
     turned = element.get("rotation") is not None
     return rotate(polygon, center, _number(element, "rotation") if turned else 0.0)
