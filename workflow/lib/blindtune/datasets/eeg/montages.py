@@ -272,7 +272,10 @@ class _Leads:
                     )
                 found[name] = self._single(lead)
         if not found:
-            raise UnusableRecording(f"has no channel of a known electrode; its channels are {self._listed()}")
+            raise UnusableRecording(
+                f"has no channel of a known electrode; its channels are {self._listed()}. Name those that you want in "
+                "a list as montage"
+            )
         others = [label for label, lead in zip(self.labels, self.leads, strict=True) if lead.first]
         others = [label for label in others if not is_place(parse_label(label).first)]
         if others:
