@@ -35,7 +35,7 @@ with (
         snakemake.params.times_made_again,
     )
     job_log.info(summary)
-    if isinstance(source, Corpus) and (old := remove_old_extracts(map(Path, snakemake.input.values()))):
+    if isinstance(source, Corpus) and (old := remove_old_extracts(map(Path, snakemake.input))):
         for batch in old:
             Path(snakemake.params.side_files).with_name(f"{batch}.json").unlink(missing_ok=True)
         job_log.info(f"removed the extracts of batches that were divided or have no files any more: {', '.join(old)}")

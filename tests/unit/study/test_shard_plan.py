@@ -6,9 +6,11 @@ import pytest
 
 from blindtune.core.files import digest_json, read_json, write_json
 from blindtune.datasets.prepared import Prepared
+from blindtune.study.protocol import build_protocol
 from blindtune.study.shard_plan import choose_shards
 from support.builders import prepared, study
 from support.curve_trainer import CurveTrainer
+from support.extractors import write_extractor
 from support.sharded_studies import SPACE, ShardLab, training_with, tuned
 
 WANTED = 3
@@ -54,6 +56,17 @@ def test_choose_shards_follows_the_config_if_records_are_missing(lab: ShardLab) 
     assert choose(lab) == 2
     (lab.folder / "card.json").unlink()
     assert choose(lab) == WANTED
+
+
+def test_choose_shards_compares_no_places_of_code(lab: ShardLab, tmp_path: Path) -> None:
+    """A view whose code has moved is the same view; another one is not."""
+    systems = [lab.system.model_copy(update={"view": write_extractor(tmp_path / name)}) for name in ("a", "b")]
+    before, moved = (study(system, budget={"trials": 4}) for system in systems)
+    write_json(lab.folder / "protocol.json", build_protocol(before, "", {}, lab.system.files(), "code"))
+    files = lab.system.files()
+    assert choose_shards(lab.folder, WANTED, moved, files, lambda: "code") == 2
+    other = systems[1].model_copy(update={"view": write_extractor(tmp_path / "b", batch_size=7)})
+    assert choose_shards(lab.folder, WANTED, study(other, budget={"trials": 4}), files, lambda: "code") == WANTED
 
 
 def test_choose_shards_of_a_study_without_any(data: Prepared, lab: ShardLab) -> None:

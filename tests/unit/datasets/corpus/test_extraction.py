@@ -192,6 +192,19 @@ def test_draw_samples_explains_a_shortage() -> None:
         draw_samples([found], ["odd", "even"], numbers_corpus().config.sizes, 1)
 
 
+def test_draw_samples_names_bad_and_skipped_files_of_a_short_split() -> None:
+    """The message about missing samples says how many files of the split are bad or skipped, with a reason of each."""
+    plain = {"sha256": {}, "group": "a", "split": "train"}
+    found = [Survey(file=name, bad="is empty", **plain) for name in ("b", "a")]
+    found += [Survey(file="c", skipped="is not listed", **plain), Survey(**plain | {"file": "d", "split": "dev"})]
+    said = (
+        r"offer 0; 2 of its 3 files are bad, such as a: is empty; 1 of its 3 files are skipped, such as c: is not "
+        r"listed\. Lower it"
+    )
+    with pytest.raises(UserError, match=said):
+        draw_samples(found, ["odd", "even"], numbers_corpus().config.sizes, 1)
+
+
 def test_check_bad_fraction_shortens_a_long_list() -> None:
     """A long list of bad files is shortened."""
     found = [Survey(file=f"{at:02}.txt", sha256={}, group="a", split="train", bad="is bad") for at in range(13)]

@@ -25,6 +25,8 @@ from support.eeg_files import eeg_config
         ({"frame_hop": 0.001}, "frame_hop: 0.001 s are not a whole number"),
         ({"frame_length": 11.0}, "frame_length: must not be longer than segment"),
         ({"segment": 0.5}, "segment: .*greater than or equal to 1"),
+        ({"montage": ["Cz", "A | "]}, r"montage: 'A \| ' needs different channels on both sides of \|"),
+        ({"montage": ["A|a"]}, r"montage: 'A\|a' needs different channels"),
         ({"montage": "tcp21"}, "montage: .*'tcp20', 'tcp22', 'mono19', 'mono21' or 'as_recorded'"),
         ({"annotations": "tusz", "annotation_table": "a.csv"}, "annotation_table: is not used by annotations: tusz"),
         ({"event_step": 10.5}, "event_step: must not be longer than segment"),

@@ -243,9 +243,10 @@ TREE = [
 def test_sort_files_counts_every_file(tmp_path: Path) -> None:
     """Recordings of all formats count; others of BIDS and copies are ignored with a reason."""
     tree = sort_files(tmp_path, TREE, eeg_config())
-    assert tree.recordings == [TREE[1], TREE[2], TREE[5]]
+    assert tree.recordings == [TREE[2], TREE[5]]
     assert tree.ignored == {
         TREE[0]: "is not EEG by its name (_ecg)",
+        TREE[1]: "is a copy of sub-01_eeg.edf by its name",
         TREE[3]: "is a copy of sub-01_eeg.edf by its name",
         TREE[6]: "is of a format that is not read (EEGLAB)",
         TREE[7]: "is in derivatives, which holds no raw data in BIDS",

@@ -145,6 +145,36 @@ def test_other_channels_are_found_by_their_labels() -> None:
     assert derive(["EEG EKG1-REF", "Photic"], ["photic", "EEG EKG1-REF"]).sources == (1, 0)
 
 
+WEARABLE = ["BTEleft SD | BTEright SD", "CROSStop SD | BTEright SD"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "taken"),
+    [
+        (["BTEleft SD", "CROSStop SD"], [0, 1]),
+        (["CROSStop SD", "BTEright SD"], [1, 0]),
+        (["BTEright SD", "BTEleft SD"], [1, 0]),
+        (["BTEleft SD", "BTEright SD", "CROSStop SD"], [0, 2]),
+    ],
+)
+def test_alternatives_take_the_first_that_is_there(labels: list[str], taken: list[int]) -> None:
+    """Of the channels on either side of | the first that a recording has is taken, with a note; see SeizeIT2."""
+    found = derive(labels, WEARABLE)
+    assert found.names == tuple(WEARABLE)
+    assert [found.sources[row] for ((row, sign),) in found.terms if sign == 1] == taken
+    assert found.notes == tuple(f"{name}: {labels[at]} is taken" for name, at in zip(WEARABLE, taken, strict=True))
+
+
+def test_alternatives_that_cannot_be_told_apart_are_refused() -> None:
+    """No channel is used twice in place of another, and none that is missing is passed over."""
+    with pytest.raises(UnusableRecording, match=r"only BTEright SD for both BTEleft SD \| .* and CROSStop SD"):
+        derive(["BTEright SD"], WEARABLE)
+    with pytest.raises(UnusableRecording, match=r"which montage needs.*its channels are BTEleft SD"):
+        derive(["BTEleft SD"], WEARABLE)
+    pair = derive(["F7-REF", "FP1-REF", "F3-REF"], ["FP1-T3 | FP1-F7", "F3"])
+    assert pair.terms[0] == ((0, 1), (1, -1)) and len(pair.sources) == 3
+
+
 def test_find_derivation_names_the_missing() -> None:
     """Missing electrodes are named, and what is there."""
     labels = [f"EEG {name}-REF" for name in ELECTRODES if name not in ("C4", "O1")]

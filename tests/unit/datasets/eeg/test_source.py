@@ -7,6 +7,7 @@ import pytest
 from blindtune.core.errors import UserError
 from blindtune.core.paths import ResultPaths
 from blindtune.datasets.corpus.extraction import extract_batch
+from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.prepared import open_prepared, prepare
 from support.eeg_files import eeg_corpus, noise, write_edf
 
@@ -63,3 +64,19 @@ def test_list_files_refuses_patients_that_differ_in_case_only(tmp_path: Path, ot
     assert repr(other) in str(refused.value) and "same_patient" in str(refused.value)
     found = eeg_corpus(**changes, same_patient={other: names[0]}).list_files()
     assert len({one.split for one in found if "ller" in one.file}) == 1
+
+
+def test_recordings_without_a_segment_are_named(tmp_path: Path) -> None:
+    """The notes name each recording that offers nothing, and which rule left out what."""
+    source = eeg_corpus(folder=str(tmp_path), patient="(.)_")
+    left_out = {"flat segments": {"background": 3, "seizure": 1}, "loud segments": {"seizure": 2}}
+    plain = {"sha256": {}, "group": "a", "split": "train"}
+    found = [
+        Survey(file="a_1.edf", left_out=left_out, **plain),
+        Survey(file="a_2.edf", candidates=[Candidate(label="seizure", place={"start": 0.0})], **plain),
+        Survey(file="a_3.edf", **plain),
+    ]
+    write_edf(tmp_path / "a_1.edf", noise(2, 100), 100).with_suffix(".tse").touch()
+    assert source.take_notes(found)[1:] == [
+        "2 recordings offer no segment: a_1.edf (4 flat segments, 2 loud segments), a_3.edf (nothing was left out)"
+    ]

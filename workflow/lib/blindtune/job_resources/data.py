@@ -128,9 +128,10 @@ def _count_channels(config: EegConfig) -> int:
 
 def _count_electrodes(config: EegConfig) -> int:
     """Return how many channels a recording has at least: electrodes, or pairs as recorded."""
-    from blindtune.datasets.eeg.montages import create_montage
+    from blindtune.datasets.eeg.montages import OR, create_montage
 
-    names = create_montage(config.montage).channels
+    # Of alternatives the first: no recording has all.
+    names = [name.partition(OR)[0] for name in create_montage(config.montage).channels]
     return max(1, min(len(names), len({name for pair in names for name in pair.upper().split("-")})))
 
 

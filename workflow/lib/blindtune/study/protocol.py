@@ -56,11 +56,15 @@ def digest_protocol(protocol: dict[str, Any]) -> str:
     Args:
         protocol: as `build_protocol` returns it.
     """
-    return digest_json(_without_places(protocol))
+    return digest_json(without_places(protocol))
 
 
-def _without_places(protocol: Any) -> Any:
-    """Return a protocol without the places of a view's files, which may move: `preprocessing` has their content."""
+def without_places(protocol: Any) -> Any:
+    """Return a protocol without the places of a view's files, which may move: `preprocessing` has their content.
+
+    Args:
+        protocol: as `build_protocol` returns it, or as it was read.
+    """
     try:
         study = protocol["study"]
         settings = study["settings"] | {"view": describe_view_alone(study["settings"]["view"])}
@@ -133,6 +137,6 @@ def is_folder_of(folder: Path, protocol: dict[str, Any]) -> bool:
 
 def _is_protocol(path: Path, protocol: dict[str, Any]) -> bool:
     try:
-        return canonical_json(_without_places(read_json(path))) == canonical_json(_without_places(protocol))
+        return canonical_json(without_places(read_json(path))) == canonical_json(without_places(protocol))
     except UserError as error:
         raise UserError(f"{path}: cannot be read. {_ADVICE}") from error

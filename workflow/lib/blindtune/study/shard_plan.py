@@ -11,7 +11,7 @@ from blindtune.config.study import Study
 from blindtune.core.bounds import MAX_SHARDS
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json_object, write_json
-from blindtune.study.protocol import build_protocol
+from blindtune.study.protocol import build_protocol, without_places
 
 #: What the protocol holds besides, which other jobs determine.
 _DATA = ("data_sha256", "preprocessing", "engine")
@@ -61,10 +61,10 @@ def _read_noted(folder: Path) -> int:
 def _is_finished(folder: Path, study: Study, files: dict[str, Path], code: str) -> bool:
     """Return whether a study has ended, and nothing that the config says of its records has changed since."""
     try:
-        recorded = read_json_object(folder / "protocol.json")
+        recorded = without_places(read_json_object(folder / "protocol.json"))
         budget = read_json_object(folder / "card.json").get("budget")
     except UserError:
         return False
-    protocol = build_protocol(study, "", {}, files, code)
+    protocol = without_places(build_protocol(study, "", {}, files, code))
     same = all(recorded.get(name) == value for name, value in protocol.items() if name not in _DATA)
     return same and budget == study.model_dump(mode="json")["budget"]

@@ -142,6 +142,17 @@ def test_bids_inheritance(tmp_path: Path) -> None:
         read(tmp_path, files | nearer, first)
 
 
+def test_bids_events_are_not_those_of_a_later_part(tmp_path: Path) -> None:
+    """Onsets count from the first part of a recording that was divided, so the others need events of their own."""
+    files: dict[str, str | None] = {f"sub-01_split-0{number}_eeg.edf": None for number in (1, 2)}
+    files["sub-01_events.tsv"] = HEAD + "1\t2\tsz\t\t\t\t\n"
+    assert read(tmp_path, files, "sub-01_split-01_eeg.edf").seizures == [(1.0, 3.0)]
+    with pytest.raises(UnusableRecording, match=r"onsets of sub-01_events\.tsv count from the first part"):
+        read(tmp_path, files, "sub-01_split-02_eeg.edf")
+    own: dict[str, str | None] = {"sub-01_split-02_events.tsv": HEAD + "5\t2\tsz\t\t\t\t\n"}
+    assert read(tmp_path, files | own, "sub-01_split-02_eeg.edf").seizures == [(5.0, 7.0)]
+
+
 def test_bids_without_events_is_unannotated(tmp_path: Path) -> None:
     """A recording without events among others is not annotated."""
     files = bids(HEAD) | {"sub-02/eeg/sub-02_eeg.edf": None}
@@ -316,6 +327,17 @@ def test_siena_list(tmp_path: Path, number: int, start: str, seizures: list[tupl
     assert found.seizures == seizures and len(found.notes) == n_notes
 
 
+def test_siena_time_with_a_remark(tmp_path: Path) -> None:
+    """One time and a remark in brackets is that time; of two times it is not known which is meant."""
+    for remark, seizures in ((" (CLINICAL ONSET)", [(1143.0, 1213.0)]), (" (ONSET); 19.58.40 (OTHER)", None)):
+        files = SIENA_FILES | {"PN00/Seizures-list-PN00.txt": SIENA.replace("19.58.36", f"19.58.36{remark}")}
+        if seizures is None:
+            with pytest.raises(UnusableRecording, match="is not a time of the day"):
+                read(tmp_path, files, "PN00/PN00-1.edf", clock("19.39.33"))
+        else:
+            assert read(tmp_path, files, "PN00/PN00-1.edf", clock("19.39.33")).seizures == seizures
+
+
 def test_siena_list_with_a_lost_name(tmp_path: Path) -> None:
     """A recording that is not listed may be a misspelt one; if none is misspelt, it is not annotated."""
     with pytest.raises(UnusableRecording, match=r"lists PN00- without such a file \(.*line 27\); correct the name"):
@@ -482,6 +504,21 @@ def test_edf_plus_annotations(tmp_path: Path) -> None:
     assert found.labels == {"On": 1, "PNES": 1, "Recording starts": 1, "SZ left": 1}
     assert found.notes == ("texts that event_labels does not name: PNES (1), Recording starts (1)",)
     assert inside(tmp_path, texts, seizure=["x"], non_epileptic=["SZ *"]).non_epileptic == [(10.0, 15.0)]
+
+
+def test_edf_plus_texts_that_are_no_seizures_may_be_anywhere(tmp_path: Path) -> None:
+    """Times before the start and after the end do not matter of a text that event_labels calls other."""
+    texts = [(-5.0, None, "note"), (10.0, 5.0, "sz"), (500.0, 3.0, "note")]
+    assert inside(tmp_path, texts, seizure=["sz"], other=["*"]).seizures == [(10.0, 15.0)]
+
+
+@pytest.mark.parametrize(("start", "stop"), [("on", "off"), ("begin", "cease"), ("start", "stop")])
+def test_edf_plus_seizures_that_touch(tmp_path: Path, start: str, stop: str) -> None:
+    """A seizure may end when the next begins, whatever the texts are; one of no length is left out with a note."""
+    texts = [(10.0, None, start), (20.0, None, stop), (20.0, None, start), (30.0, None, stop)]
+    empty = [(40.0, None, start), (40.0, None, stop)]
+    found = inside(tmp_path, [*texts, *empty], seizure_start=[start], seizure_stop=[stop])
+    assert found.seizures == [(10.0, 30.0)] and found.notes == ("1 seizures of no length, left out",)
 
 
 @pytest.mark.parametrize(

@@ -101,8 +101,9 @@ def draw_samples(surveys: list[Survey], classes: list[str], sizes: Sizes, seed: 
 
 
 def _explain_shortage(surveys: list[Survey], split: str, label: str) -> str:
-    """Return what is known about the missing samples of a class: what was left out, and which labels there are."""
-    of_split = [survey for survey in _good(surveys) if survey.split == split]
+    """Return what is known about the missing samples of a class: files, what was left out, which labels there are."""
+    in_split = [survey for survey in surveys if survey.split == split]
+    of_split = _good(in_split)
     removed = [f"{count} {rule}" for (_, rule, name), count in sorted(sum_left_out(of_split).items()) if name == label]
     labels, events = Counter[str](), Counter[str]()
     for survey in of_split:
@@ -110,8 +111,14 @@ def _explain_shortage(surveys: list[Survey], split: str, label: str) -> str:
         events.update(survey.facts.get("events", {}))
     named = [f"{name} ({count})" for name, count in sorted(labels.items())]
     met = [f"{name} ({count})" for name, count in sorted(events.items())]
+    unread = [
+        f"{len(files)} of its {len(in_split)} files are {what}, such as {files[0][0]}: {files[0][1]}"
+        for what, files in (("bad", list_bad_files(in_split)), ("skipped", list_skipped_files(in_split)))
+        if files
+    ]
     parts = (("left out", removed), ("labels of their regions", named), ("labels of their annotations", met))
-    return "".join(f"; {what}: {', '.join(found)}" for what, found in parts if found)
+    named_parts = [f"{what}: {', '.join(found)}" for what, found in parts if found]
+    return "".join(f"; {part}" for part in [*unread, *named_parts])
 
 
 def samples_per_class(sizes: Sizes, split: str, classes: list[str]) -> int:

@@ -174,7 +174,7 @@ class EegConfig(CorpusConfig):
         description="tcp20: the 20 bipolar TCP channels without A1-T3 and T4-A2 (an assumption: the paper only names "
         "'20 channels'); tcp22: with both; mono19, mono21: electrodes as recorded, without and with A1 and A2; "
         "as_recorded: the channels of the recordings, which must be the same in all; or a list of pairs and single "
-        "channels, e.g. [Fp1-F7, F7-T7, Cz]",
+        "channels, e.g. [Fp1-F7, F7-T7, Cz]; of 'BTEleft SD | BTEright SD' the first that a recording has is taken",
     )
     l_freq: Hertz = Field(default=0.5, description="lower edge of the band-pass, in Hz")
     h_freq: Hertz = Field(
@@ -240,6 +240,10 @@ class EegConfig(CorpusConfig):
             _check_whole_samples(name, getattr(self, name), self.sfreq)
         if isinstance(self.montage, list) and len({name.upper() for name in self.montage}) < len(self.montage):
             raise ValueError("montage: names a channel twice")
+        for name in self.montage if isinstance(self.montage, list) else ():
+            parts = [part.strip().upper() for part in name.split("|")]
+            if not all(parts) or len(set(parts)) < len(parts):
+                raise ValueError(f"montage: {name!r} needs different channels on both sides of |")
         if self.event_step is not None:
             _check_whole_samples("event_step", self.event_step, self.sfreq)
             if self.event_step > self.segment:

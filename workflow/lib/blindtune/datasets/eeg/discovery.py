@@ -126,8 +126,11 @@ def _reason_to_ignore(file: str, there: set[str], config: EegConfig) -> str | No
             return f"is in {copies[0]}, which holds no raw data in BIDS"
         if (ending := name.rpartition("_")[2]) in _BIDS_OTHERS:
             return f"is not EEG by its name (_{ending})"
-    if file.lower().endswith(".gz") and file[:-3] in there:
-        return f"is a copy of {path.name[:-3]} by its name"
+    base, suffix = formats.split_suffix(file)
+    # One annotation cannot be of two recordings.
+    for other in formats.RECORDINGS[: formats.RECORDINGS.index(suffix)]:
+        if found := next((name for name in (base + other, base + other.upper()) if name in there), None):
+            return f"is a copy of {PurePosixPath(found).name} by its name"
     return None
 
 

@@ -381,6 +381,11 @@ def _check_size(header: Header) -> list[str]:
     held = (header.size - header.head_bytes) / header.record_bytes
     if header.records == -1 and held == header.n_complete_records:
         return [f"number of records left open; the size gives {header.n_complete_records}"]
+    if header.records == -1:
+        raise UnusableRecording(
+            f"ends within a record ({held:.2f} records), and its header leaves their number open (-1): it "
+            "may be cut; if it was not closed properly, remove the last record"
+        )
     if held < header.records:
         raise UnusableRecording(f"is truncated: the header says {header.records} records, the file holds {held:.2f}")
     if held != header.records:

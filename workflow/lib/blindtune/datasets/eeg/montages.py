@@ -28,6 +28,8 @@ ELECTRODES = [
     "FP1", "FP2", "F3", "F4", "C3", "C4", "P3", "P4", "O1", "O2", "F7", "F8", "T3", "T4", "T5", "T6", "FZ", "CZ",
     "PZ", "A1", "A2",
 ]  # fmt: skip
+#: Separates the channels of a recording of which the first that is there is taken for one of the montage.
+OR = "|"
 #: The montage that takes the channels of the file.
 AS_RECORDED = "as_recorded"
 
@@ -78,7 +80,7 @@ class Montage:
     @property
     def electrodes(self) -> list[str]:
         """The electrodes that the montage needs, each once."""
-        leads = [parse_label(channel) for channel in self.channels]
+        leads = [parse_label(name) for channel in self.channels for name in list_alternatives(channel)]
         return list(dict.fromkeys(name for lead in leads for name in (lead.first, lead.second) if name))
 
 
@@ -129,6 +131,15 @@ def create_montage(montage: str | Sequence[str]) -> Montage:
     return Montage("montage", tuple(montage))
 
 
+def list_alternatives(channel: str) -> list[str]:
+    """Return the channels of a recording that are taken for one of a montage, the first that is there.
+
+    Args:
+        channel: channel of a montage, such as ``BTEleft SD | BTEright SD``; most have one name.
+    """
+    return [name.strip() for name in channel.split(OR)]
+
+
 def parse_label(label: str) -> Lead:
     """Return what a channel measures, by its label.
 
@@ -167,10 +178,11 @@ def find_derivation(labels: Sequence[str], montage: Montage) -> Derivation:
     leads = _Leads(labels, montage.name)
     if montage.name == AS_RECORDED:
         return leads.as_recorded()
-    found = [leads.find(channel) for channel in montage.channels]
+    found = [leads.find_first(channel) for channel in montage.channels]
     missing = [channel for channel, terms in zip(montage.channels, found, strict=True) if not terms]
     if missing:
         raise UnusableRecording(leads.explain(missing, montage))
+    leads.check_alternatives(montage.channels, found)
     return leads.derivation(montage.channels, [terms for terms in found if terms])
 
 
@@ -206,6 +218,27 @@ class _Leads:
                 Lead(lead.first, reference) if not lead.second and is_place(lead.first) else lead for lead in self.leads
             ]
             self.notes.append(f"{', '.join(bare)} without a reference; taken as against {reference}, as the others")
+
+    def find_first(self, channel: str) -> tuple[tuple[int, int], ...] | None:
+        """Return what `find` returns for the first alternative that is there, with a note if there are several."""
+        names = list_alternatives(channel)
+        for name in names:
+            if terms := self.find(name):
+                if len(names) > 1:
+                    self.notes.append(f"{channel}: {name} is taken")
+                return terms
+        return None
+
+    def check_alternatives(self, channels: Sequence[str], found: Sequence[tuple[tuple[int, int], ...] | None]) -> None:
+        """Refuse alternatives of which one was taken for two channels of the montage."""
+        taken: dict[tuple[tuple[int, int], ...], str] = {}
+        for channel, terms in zip(channels, found, strict=True):
+            other = taken.setdefault(terms or (), channel)
+            if other != channel and OR in channel + other:
+                labels = " and ".join(self.labels[number] for number, _ in terms or ())
+                raise UnusableRecording(
+                    f"has only {labels} for both {other} and {channel}; its channels are {self._listed()}"
+                )
 
     def find(self, channel: str) -> tuple[tuple[int, int], ...] | None:
         """Return the channels of the file, with signs, that give a channel of the montage; None if there are none."""
@@ -272,7 +305,10 @@ class _Leads:
                     )
                 found[name] = self._single(lead)
         if not found:
-            raise UnusableRecording(f"has no channel of a known electrode; its channels are {self._listed()}")
+            raise UnusableRecording(
+                f"has no channel of a known electrode; its channels are {self._listed()}. Name those that you want in "
+                "a list as montage"
+            )
         others = [label for label, lead in zip(self.labels, self.leads, strict=True) if lead.first]
         others = [label for label in others if not is_place(parse_label(label).first)]
         if others:
@@ -316,8 +352,8 @@ class _Leads:
         )
 
     def _names(self, channel: str) -> list[str]:
-        lead = parse_label(channel)
-        return [name for name in (lead.first, lead.second) if name]
+        leads = [parse_label(name) for name in list_alternatives(channel)]
+        return [name for lead in leads for name in (lead.first, lead.second) if name]
 
     def _listed(self) -> str:
         labels = [label for label in self.labels if label]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from blindtune.core.errors import UserError
 from blindtune.datasets.corpus.base import Corpus, RawFile
-from blindtune.datasets.corpus.survey import Survey, check_files_by_group, fold_group
+from blindtune.datasets.corpus.survey import MAX_LISTED, Survey, check_files_by_group, fold_group
 from blindtune.datasets.eeg import montages, preprocessing
 from blindtune.datasets.eeg.annotations.base import AnnotationReader, count_labels
 from blindtune.datasets.eeg.annotations.registry import create_reader, name_of_reader
@@ -93,6 +93,10 @@ class EegSource(Corpus):
         bare = sum(survey.facts.get("annotations") == "none" for survey in surveys)
         if bare:
             notes.append(f"{bare} recordings without an annotation count as background (unannotated)")
+        if empty := [survey for survey in surveys if not survey.candidates]:
+            named = [f"{survey.file} ({_explain_empty(survey)})" for survey in empty[:MAX_LISTED]]
+            more = [f"and {len(empty) - MAX_LISTED} more"] if len(empty) > MAX_LISTED else []
+            notes.append(f"{len(empty)} recordings offer no segment: {', '.join([*named, *more])}")
         same = list_same_patients(self._recordings.values(), self.config)
         notes += [f"patient {other} is {first}" for other, first in same.items()]
         return notes
@@ -168,6 +172,12 @@ class EegSource(Corpus):
 
     def _create_reader(self, folder: Path) -> AnnotationReader:
         return create_reader(folder, self._tree.files, self._tree.recordings, self.config)
+
+
+def _explain_empty(survey: Survey) -> str:
+    """Return what each rule has left out of a recording, over both classes."""
+    totals = {rule: sum(by_class.values()) for rule, by_class in survey.left_out.items()}
+    return ", ".join(f"{count} {rule}" for rule, count in sorted(totals.items())) or "nothing was left out"
 
 
 def _limit(events: Counter[str]) -> dict[str, int]:

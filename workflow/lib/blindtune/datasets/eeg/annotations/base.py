@@ -32,6 +32,8 @@ SLACK = 1.0
 MAX_BYTES = 64_000_000
 #: Labels that one message names.
 _MAX_NAMED = 12
+#: Seconds from which on a message shows no parts of one.
+_LONG = 1e12
 
 Interval = tuple[float, float]
 
@@ -114,7 +116,8 @@ class Annotations:
             # A start within the recording is in seconds.
             is_milliseconds = self.last_start > seconds and 1000 <= self.end <= 1000 * (seconds + SLACK)
             unit = "; are its times milliseconds?" if is_milliseconds else ""
-            raise UnusableRecording(f"is annotated up to {self.end:.4f} s{where} but ends at {seconds:.4f} s{unit}")
+            end = f"{self.end:.4f}" if self.end < _LONG else f"{self.end:g}"
+            raise UnusableRecording(f"is annotated up to {end} s{where} but ends at {seconds:.4f} s{unit}")
         late = f"annotated up to {self.end:.4f} s, cut to the recording"
         return replace(
             self,

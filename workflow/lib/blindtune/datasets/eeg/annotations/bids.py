@@ -7,6 +7,7 @@ in its folder or above whose parts (``sub-01``, ``task-sz``) are all in its own 
 """
 
 import csv
+import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -37,6 +38,8 @@ _LABELS = ("eventType", "trial_type")
 _COLUMNS = ("onset", "duration", *_LABELS, "recordingDuration")
 _MISSING = ("n/a", "")
 _SUFFIX = "_events.tsv"
+#: A part of a recording that was divided, but for the first.
+_LATER_SPLIT = re.compile(r"_split-0*(?:[2-9]|1\d)")
 
 
 class BidsReader(AnnotationReader):
@@ -86,6 +89,8 @@ class BidsReader(AnnotationReader):
             raise Unannotated(f"has no {PurePosixPath(name).name} next to it")
         text, notes = read_text(self.folder / name)
         if name.lower() != own.lower():
+            if _LATER_SPLIT.search(own):
+                raise UnusableRecording(f"has no {own}, and the onsets of {name} count from the first part")
             notes.append(f"its events are those of {name}, by the inheritance of BIDS")
         short = PurePosixPath(name).name
         rows = _parse(short, text)

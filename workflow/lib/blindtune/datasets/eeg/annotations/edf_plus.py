@@ -8,7 +8,9 @@ decimal comma, no end) and reads UTF-8 alone: a seizure that is passed over woul
 """
 
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import ClassVar
 
@@ -89,6 +91,7 @@ class EdfPlusReader(AnnotationReader):
             kind = labels.kind_of(text)
             if kind is None:
                 unmapped[text] = unmapped.get(text, 0) + 1
+            if kind in (None, "other"):
                 # Its time does not matter, since it is not used.
                 events.append(Event(0.0, 0.0, text, where, "other"))
                 continue
@@ -207,21 +210,28 @@ def _length(where: str, kind: Kind, duration: float | None) -> float:
 
 
 def _pair(events: Sequence[Event]) -> list[Event]:
-    """Return the events with each start and the stop after it joined to a seizure."""
-    found: list[Event] = []
+    """Return the events with each start and the stop after it joined to a seizure.
+
+    Of a start and a stop at the same time, that comes first which is due: one seizure may end where the next begins.
+    """
+    found = [one for one in events if one.kind not in ("seizure_start", "seizure_stop")]
+    marks = [one for one in events if one.kind in ("seizure_start", "seizure_stop")]
     opened: Event | None = None
-    for one in events:
-        if one.kind == "seizure_start":
-            if opened is not None:
-                raise UnusableRecording(f"{one.where}: starts a seizure before the one of {opened.where} has ended")
-            opened = one
-        elif one.kind == "seizure_stop":
-            if opened is None:
-                raise UnusableRecording(f"{one.where}: ends a seizure that did not start")
-            found.append(Event(opened.start, one.start, opened.label, opened.where, "seizure"))
-            opened = None
-        else:
-            found.append(one)
+    for _, group in groupby(marks, key=lambda one: one.start):
+        together = list(group)
+        starts = deque(one for one in together if one.kind == "seizure_start")
+        stops = deque(one for one in together if one.kind == "seizure_stop")
+        while starts or stops:
+            one = ((starts or stops) if opened is None else (stops or starts)).popleft()
+            if one.kind == "seizure_start":
+                if opened is not None:
+                    raise UnusableRecording(f"{one.where}: starts a seizure before the one of {opened.where} has ended")
+                opened = one
+            else:
+                if opened is None:
+                    raise UnusableRecording(f"{one.where}: ends a seizure that did not start")
+                found.append(Event(opened.start, one.start, opened.label, opened.where, "seizure"))
+                opened = None
     if opened is not None:
         raise UnusableRecording(f"{opened.where}: starts a seizure that does not end")
     return found

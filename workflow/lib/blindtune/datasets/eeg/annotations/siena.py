@@ -44,8 +44,8 @@ _PREFIX = "seizures-list"
 _FILE = re.compile(r"file\s*name\s*:?\s*(\S+).*", re.IGNORECASE)
 _HEADING = re.compile(r"seizure\s*n\W*\d+.*", re.IGNORECASE)
 _TIME = re.compile(r"(registration\s+|seizure\s+)?(start|end)\s*time\s*:?(.*)", re.IGNORECASE)
-# The real lists have a space within a time: 1 6.49.25.
-_CLOCK = re.compile(r"\s*(\d\s?\d?)\s*[.:]\s*(\d\s?\d)\s*[.:]\s*(\d\s?\d)\s*", re.ASCII)
+# The real lists have a space within a time, 1 6.49.25, and remarks after one, 15.18.26 (CLINICAL ONSET).
+_CLOCK = re.compile(r"\s*(\d\s?\d?)\s*[.:]\s*(\d\s?\d)\s*[.:]\s*(\d\s?\d)\s*(?:\([^()\d]*\)\s*)?", re.ASCII)
 #: What a line holds that must be understood: a time, or the name of a recording.
 _HAS_CLOCK = re.compile(r"(?<!\d)\d{1,2}\s*[.:]\s*\d\d\s*[.:]\s*\d\d(?!\d)", re.ASCII)
 _HAS_FILE = re.compile(r"(\S+\.(?:edf|bdf))\b", re.IGNORECASE)
