@@ -155,10 +155,14 @@ def test_post_mortem_tells_selection_from_search(script: Any, tmp_path: Path) ->
     _, _, first, second = tables.post_mortem(records).splitlines()
     assert first == (
         "| isip_10 mlp_a1, mlp_m1 | 2 | 10 of 12 | 50.00 (50.00 to 50.00) | 20.00 (20.00 to 20.00) | 5 (5 to 5) | "
-        "30.00 (30.00 to 30.00) | +20.00 (+20.00 to +20.00) | +28.00 to +30.00 | -10.00 to -8.00 | no value | "
+        "30.00 (30.00 to 30.00) | +20.00 (+20.00 to +20.00) | +28.00 to +30.00 | -10.00 to -8.00 | "
+        "30.00 (30.00 to 30.00) | no value | "
         "-1.00 (-1.00 to -1.00) | +1.00 (+1.00 to +1.00) | selection |"
     )
-    assert "| -1.00 to +0.00 | +16.00 to +17.00 | 0.00 (0.00 to 0.00) |" in second and second.endswith("| search |")
+    assert (
+        "| -1.00 to +0.00 | +16.00 to +17.00 | 0.00 (0.00 to 0.00) | 0.00 (0.00 to 0.00) |" in second
+        and second.endswith("| search |")
+    )
     # What a post-mortem scores serves the other tables too; the diverged set counts as one of six.
     assert "| isip_10 mlp_a1, seed 42 | 1 | 33.00 | 30.00 | 0.500 |" in tables.expert(records)
     assert "| isip_10 mlp_a1, seed 42 | 6 | 50.00 | 30.00 | 0.000 |" in tables.expert(records)

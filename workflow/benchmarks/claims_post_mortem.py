@@ -23,7 +23,8 @@ HEADER = (
     "loss",
     "by selection",
     "by search",
-    "relative overtuning",
+    "overtuning",
+    "relative",
     "dev, eval",
     "weights, eval − dev",
     "lost by",
@@ -41,7 +42,8 @@ class Autopsy:
         expected: error of the best trial without that luck; it is above that of the best, which half of eval chose.
         rank: of the trial with the lowest eval error, on dev, from 1.
         manual: eval error of the manual model with the same seed.
-        overtuning: relative; None: it has no value.
+        overtuning: eval of the last incumbent on dev minus the lowest one of all incumbents; None: it is not known.
+        relative: the same, divided by what the first incumbent could have gained; None: it was the best of them.
         dev_and_eval: rank correlation; None: it has no value.
         size_and_gap: rank correlation of the number of weights and eval minus dev; None as above.
     """
@@ -53,6 +55,7 @@ class Autopsy:
     rank: int
     manual: float
     overtuning: float | None
+    relative: float | None
     dev_and_eval: float | None
     size_and_gap: float | None
 
@@ -95,6 +98,7 @@ def examine(found: PostMortem, manual: float) -> Autopsy | None:
         100 * max(lowest, expected),
         1 + sum(value_on_dev(trial) < dev for trial in evaluated),
         100 * manual,
+        None if tuned is None else 100 * tuned.loss,
         None if tuned is None else tuned.relative,
         correlate(list(map(value_on_dev, evaluated)), list(map(value_on_eval, evaluated))),
         correlate(
@@ -124,6 +128,7 @@ def make_row(name: str, autopsies: Sequence[Autopsy]) -> list[str]:
         _bounds([one.selection for one in autopsies]),
         _bounds([one.search for one in autopsies]),
         _known([one.overtuning for one in autopsies]),
+        _known([one.relative for one in autopsies]),
         _known([one.dev_and_eval for one in autopsies], sign="+"),
         _known([one.size_and_gap for one in autopsies], sign="+"),
         decide(autopsies),
@@ -159,4 +164,5 @@ def _known(values: Sequence[float | None], sign: str = "") -> str:
     known = [value for value in values if value is not None]
     if not known:
         return "no value"
-    return _spread(known, sign=sign) + (f", {len(known)} seeds" if len(known) < len(values) else "")
+    part = f"; {len(known)} of {len(values)} seeds" if len(known) < len(values) else ""
+    return _spread(known, sign=sign) + part

@@ -310,6 +310,28 @@ def test_new_system_after_a_post_mortem_is_not_blind(lab: PostMortemLab) -> None
     assert any("test/toy/late/42: not blind, since a post-mortem of test/toy/search/42" in line for line in lab.lines)
 
 
+def test_another_ledger_after_a_post_mortem_is_refused(lab: PostMortemLab) -> None:
+    """Who names a ledger that holds no post-mortem does not get a blind decode in the same results."""
+    lab.analyse()
+    lab.run_study("late", NEAR)
+    lab.ledger = lab.ledger.with_name("other")
+    with pytest.raises(UserError, match="it is not the ledger of these results"):
+        lab.decode("late")
+    assert not lab.result("late").exists()
+
+
+def test_new_seed_and_the_same_eval_in_another_order_are_not_blind(lab: PostMortemLab) -> None:
+    """A later seed of the same search, and a later model on the same samples by another name, are marked."""
+    lab.analyse()
+    lab.run_study("search", SYSTEMS["search"], seed=43)
+    lab.decode("search", seed=43)
+    path = Path(lab.paths.decode("toy", "search", 43)) / "result.json"
+    assert not parse_decode_result(json.loads(path.read_text()), "it").blind
+    identity = Seal(lab.places.seal.parent, json.loads(lab.places.seal.read_text())["sha256"]).identity
+    shuffled = replace(identity, sha256="9" * 64)
+    assert not Ledger(lab.ledger).begin("late/renamed/it/1", "e" * 64, shuffled, allow_repeats=False)
+
+
 def test_model_whose_decode_had_begun_before_a_post_mortem_stays_blind(lab: PostMortemLab) -> None:
     """Of another config, a decode that was killed in between: its model was frozen before."""
     ledger = Ledger(lab.ledger)

@@ -145,6 +145,27 @@ def test_rank_hyperparameters_says_the_share_of_sets_that_have_one(records: Repo
     assert next(one for one in group.found if one.name == "extra").active == pytest.approx(np.mean(shares))
 
 
+def test_rank_hyperparameters_names_what_one_seed_alone_has(records: ReportRecords) -> None:
+    """A hyperparameter that the first seed lacks, or has with one value, is left out by name and not passed over."""
+    first, second = (_random_sets(60, seed) for seed in (1, 2))
+    first = [_with_set(trial, {"constant": 1}) for trial in first]
+    second = [_with_set(trial, {"late": place % 7, "constant": place % 5}) for place, trial in enumerate(second)]
+    dataset = replace_trials(
+        records.datasets[0], {"kt_random": [first, second], "opt_tpe": [[], []], "sk_cv": [[], []]}
+    )
+    [group] = [group for group in rank_hyperparameters(dataset) if group.found]
+    assert sorted(group.left_out) == ["constant", "late"]
+    assert {one.name for one in group.found} == {"rate", "noise", "layers", "extra"}
+    [note] = [
+        note for note in importance.build(replace(records, datasets=[dataset])).notes if "left out, since" in note
+    ]
+    assert "constant" in note and "late" in note
+
+
+def _with_set(trial: Trial, values: dict[str, int]) -> Trial:
+    return trial.model_copy(update={"hyperparameters": trial.hyperparameters | values})
+
+
 def test_rank_hyperparameters_gives_the_same_every_time(records: ReportRecords) -> None:
     """Nothing is drawn but the shuffles, whose seeds follow from what they are for."""
     dataset = _of_random_sets(records, 60)

@@ -137,8 +137,8 @@ def _add_recover(parser: argparse.ArgumentParser) -> None:
 def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Show what differs between two runs: keys of the config and what each affects, data, records of trials and "
-        "frozen models, post-mortems, verdicts, libraries, code. Times and hosts are not compared. The exit status is 0 "
-        "if nothing but libraries or code differs, 1 if something does, 2 if a run cannot be read."
+        "frozen models, post-mortems, verdicts, libraries, code. Times and hosts are not compared. The exit status is "
+        "0 if nothing but libraries or code differs, 1 if something does, 2 if a run cannot be read."
     )
     parser.add_argument("before", type=Path, metavar="BEFORE", help="folder of a run, results/<name>")
     parser.add_argument("after", type=Path, metavar="AFTER", help="folder of another run")

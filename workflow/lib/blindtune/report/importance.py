@@ -11,6 +11,7 @@ import math
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,7 +76,7 @@ class SpaceTrials:
         seeds: the sets of each seed that were scored on dev.
         found: the hyperparameters, the most important first; empty if there is none to rank.
         refused: why nothing was ranked; empty if it was.
-        left_out: the hyperparameters that are active in too few sets.
+        left_out: the hyperparameters that are active in too few sets of a seed, or have one value there.
     """
 
     space: str
@@ -175,7 +176,8 @@ def _rank(dataset: str, systems: list[SystemRecords]) -> SpaceTrials:
         return SpaceTrials(space, systems, seeds, refused=refused)
     used = [thin(trials, MOST_SETS) for trials in seeds]
     names = _list_varied(used)
-    rare = [name for name in names if min(_count_active(name, trials) for trials in used) < MIN_ACTIVE]
+    rare = [name for name in names if min(map(partial(_count_values, name), used)) < 2]
+    rare += [name for name in names if name not in rare and min(map(partial(_count_active, name), used)) < MIN_ACTIVE]
     kept = [name for name in names if name not in rare]
     if len(kept) < 2:
         return SpaceTrials(space, systems, seeds, refused="fewer than two hyperparameters vary", left_out=rare)
@@ -193,9 +195,10 @@ def thin(trials: Sequence[Trial], most: int) -> list[Trial]:
 
 
 def _list_varied(seeds: list[list[Trial]]) -> list[str]:
-    """Return the hyperparameters that have at least two values in every seed, in the order of the records."""
+    """Return the hyperparameters that have at least two values in some seed, in the order of the records."""
     values = [_values(trials) for trials in seeds]
-    return [name for name in values[0] if all(len(set(of_seed.get(name, ()))) > 1 for of_seed in values)]
+    names = dict.fromkeys(name for of_seed in values for name in of_seed)
+    return [name for name in names if any(len(set(of_seed.get(name, ()))) > 1 for of_seed in values)]
 
 
 def _values(trials: Iterable[Trial]) -> dict[str, list[Value]]:
@@ -204,6 +207,10 @@ def _values(trials: Iterable[Trial]) -> dict[str, list[Value]]:
         for name, value in trial.hyperparameters.items():
             found.setdefault(name, []).append(value)
     return found
+
+
+def _count_values(name: str, trials: Iterable[Trial]) -> int:
+    return len({trial.hyperparameters[name] for trial in trials if name in trial.hyperparameters})
 
 
 def _count_active(name: str, trials: Iterable[Trial]) -> int:

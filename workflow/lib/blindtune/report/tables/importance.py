@@ -84,7 +84,8 @@ def _notes(found: list[tuple[DatasetRecords, SpaceTrials]]) -> list[str]:
             notes.append(f"{dataset.title}, {group.space} ({group.tuners}): not ranked, {group.refused}.")
         elif group.left_out:
             notes.append(
-                f"{dataset.title}, {group.space}: left out as active in too few sets: {', '.join(group.left_out)}."
+                f"{dataset.title}, {group.space}: left out, since a seed has too few sets with them or a single value: "
+                f"{', '.join(group.left_out)}."
             )
     if any(len(group.found) > DISPLAYED for _, group in found):
         notes.append(f"Displayed are the first {DISPLAYED} of each space.")

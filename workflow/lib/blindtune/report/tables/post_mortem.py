@@ -197,7 +197,8 @@ def _notes() -> list[str]:
         "nothing that the search had met is as good. The lowest of many values on one eval is lower than it would be "
         "on new data, so that the first is an upper bound and the second a lower one. Without luck: the trial that is "
         "lowest on a random half of eval (of its groups, if it has any) counts with its error on the other half, "
-        "averaged over 50 halves.",
+        "averaged over 50 halves; chosen by half of eval, it is a little worse than the best one, so the truth is "
+        "between the two columns of each failure.",
         "Overtuning (Schneider, Bischl and Feurer 2025): eval of the last incumbent minus the lowest eval of all "
         "incumbents, an incumbent being the lowest on dev so far; relative: divided by what the first incumbent could "
         "have gained. 0: the end was the best; above 1: the search ended with a model worse than its first. "
