@@ -26,12 +26,38 @@
   const images = [...document.querySelectorAll("img[data-packed]")];
   for (const image of images) image.addEventListener("error", () => show(image));
   const first = images[0];
+  let isAlone = false;
   if (first) {
     const probe = new Image();
-    probe.onerror = async () => { for (const image of images) await show(image); };
+    probe.onerror = async () => { isAlone = true; for (const image of images) await show(image); };
     probe.src = first.getAttribute("src");
   }
-  addEventListener("beforeprint", () => { for (const image of images) image.loading = "eager"; });
+
+  // Paper has what is closed too. Browsers that cannot do so by CSS open it meanwhile.
+  const printsClosed = CSS.supports("selector(details::details-content)");
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    for (const image of images) image.loading = "eager";
+    opened = printsClosed ? [] : [...document.querySelectorAll("details:not([open])")];
+    for (const part of opened) part.open = true;
+  });
+  addEventListener("afterprint", () => { for (const part of opened) part.open = false; });
+
+  // Records are files next to the folder of the page, unless it was moved.
+  document.addEventListener("toggle", (event) => {
+    const list = event.target.open && event.target.matches(".records") && event.target.querySelector("pre:not([data-linked])");
+    if (!list || isAlone) return;
+    list.dataset.linked = "yes";
+    list.replaceChildren(...list.textContent.split("\n").flatMap((line, at) => {
+      const end = at ? "\n" : "";
+      const [, digest, path] = /^([0-9a-f]{64} {2})([^({]+)$/.exec(line) || [];
+      if (!path) return [end + line];
+      const link = document.createElement("a");
+      link.href = `../${path.split("/").map(encodeURIComponent).join("/")}`;
+      link.textContent = path;
+      return [end + digest, link];
+    }));
+  }, true);
 
   // A link into a part that is closed opens it, in browsers that do not do so themselves.
   const reveal = () => {
@@ -50,12 +76,15 @@
   // Tables: sort by a column, keep the rows with a text.
   const key = (cell) => {
     const text = cell ? cell.textContent.trim() : "";
-    const number = parseFloat(text.replace(/−/g, "-").replace(/(\d),(?=\d{3})/g, "$1"));
-    return [text, number];
+    // "< 0.001" comes just before 0.001, "at least 3" just after 3.
+    const [bound = ""] = /^(<|>|at least|at most)(?= ?[\d−])/.exec(text) || [];
+    const number = parseFloat(text.slice(bound.length).replace(/−/g, "-").replace(/(\d),(?=\d{3})/g, "$1"));
+    return [text, number, { "<": -1, "at most": -1, "": 0 }[bound] ?? 1];
   };
   const compare = (one, other) => {
     if (Number.isNaN(one[1]) !== Number.isNaN(other[1])) return Number.isNaN(one[1]) ? 1 : -1;
     if (!Number.isNaN(one[1]) && one[1] !== other[1]) return one[1] - other[1];
+    if (one[2] !== other[2]) return one[2] - other[2];
     return one[0].localeCompare(other[0], "en", { numeric: true });
   };
   const sort = (table, header, column) => {
@@ -69,7 +98,13 @@
     rows.sort((one, other) => absent(one) - absent(other) || (descending ? -1 : 1) * compare(one[0], other[0]));
     body.append(...rows.map((entry) => entry[1]));
   };
-  const addFilter = (section, table) => {
+  // A word in quotes is the whole text of a cell.
+  const has = (row, words) => {
+    const text = row.textContent.toLowerCase();
+    const cells = () => [...row.cells].map((cell) => cell.textContent.trim().toLowerCase());
+    return words.every((word) => (/^".+"$/.test(word) ? cells().includes(word.slice(1, -1)) : text.includes(word.replace(/^"/, ""))));
+  };
+  const addFilter = (section, table, load) => {
     const label = document.createElement("label");
     label.className = "filter";
     const input = document.createElement("input");
@@ -77,40 +112,56 @@
     const count = document.createElement("span");
     count.setAttribute("role", "status");
     label.append("Rows with: ", input, " ", count);
-    input.addEventListener("input", () => {
+    input.addEventListener("input", async () => {
+      await load();
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
       let shown = 0;
       for (const row of table.tBodies[0].rows) {
-        const text = row.textContent.toLowerCase();
-        row.hidden = !words.every((word) => text.includes(word));
+        row.hidden = !has(row, words);
         shown += !row.hidden;
       }
       count.textContent = words.length ? `${shown} of ${table.tBodies[0].rows.length}` : "";
     });
     section.insertBefore(label, section.querySelector(".scroll"));
-    return () => input.dispatchEvent(new Event("input"));
   };
   for (const table of document.querySelectorAll("table[data-sortable]")) {
     const section = table.closest("section");
     const headers = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
+    const rest = section.querySelector("script.rest");
+    let loaded = null;
+    // All rows are sorted and filtered, not only those of a long table that are shown at first.
+    const load = () => {
+      loaded ??= rest && unpack(rest).then((blob) => blob.text()).then((rows) => {
+        table.tBodies[0].insertAdjacentHTML("beforeend", rows);
+        section.querySelector(".more").remove();
+      }).catch(() => {});
+      return loaded;
+    };
     headers.forEach((header, column) => {
       const button = document.createElement("button");
       button.type = "button";
       button.append(...header.childNodes);
       header.append(button);
-      button.addEventListener("click", () => sort(table, header, column));
+      button.addEventListener("click", async () => {
+        await load();
+        sort(table, header, column);
+      });
     });
-    const refresh = table.tBodies[0].rows.length > 5 ? addFilter(section, table) : () => {};
-    const rest = section.querySelector("script.rest");
+    if (rest || table.tBodies[0].rows.length > 5) addFilter(section, table, load);
     if (!rest) continue;
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = `Show ${rest.dataset.rows} more rows`;
-    button.addEventListener("click", async () => {
-      table.tBodies[0].insertAdjacentHTML("beforeend", await (await unpack(rest)).text());
-      section.querySelector(".more").remove();
-      refresh();
-    });
+    button.addEventListener("click", load);
     section.querySelector(".more").append(" ", button);
   }
+
+  // A link to the rows of a dataset filters the table that it leads to.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-rows]");
+    const input = link && document.querySelector(`${link.getAttribute("href")} .filter input`);
+    if (!input) return;
+    input.value = `"${link.dataset.rows}"`;
+    input.dispatchEvent(new Event("input"));
+  });
 })();

@@ -6,14 +6,17 @@ Needs a Chromium: that of the system, or ``playwright install chromium``.
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from PIL import Image, ImageChops, ImageStat
 from playwright.sync_api import Browser, Page
 
+from blindtune.report import page as page_module
 from blindtune.report.figures import write as figures
 from blindtune.report.page import write_page
+from blindtune.report.records import DatasetRecords
 from blindtune.report.tables import write as tables
 from support.browser import LAPTOP, PHONE
 from support.report_records import RecordsBuilder
@@ -46,6 +49,102 @@ def page(browser: Browser, report: Path) -> Iterator[Page]:
         opened.goto(report.as_uri())
         yield opened
         assert errors == []
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A page without figures, of whose tables three rows each are shown at first."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(page_module, "MOST_ROWS", 3)
+        patched.setattr(DatasetRecords, "figure_kinds", property(lambda _: []))
+        root = tmp_path_factory.mktemp("results") / "tiny"
+        systems = ["knn", "mlp_m1", "mlp_m2", "mlp_a1", "mlp_a2"]
+        datasets: dict[str, dict[str, Any]] = {"set_1": {}, "set_10": {}}
+        records = RecordsBuilder(root, systems=systems, datasets=datasets, samples=60, trials=4).write().read()
+        folder = root / "report"
+        tables.write_tables(records, folder / "tables")
+        write_page(records, folder / "tables", folder / "figures", folder / "report.html")
+        yield folder / "report.html"
+
+
+@pytest.fixture
+def rows(browser: Browser, plain: Path) -> Iterator[Page]:
+    """That page on a laptop; a test fails if its scripts do."""
+    with browser.new_context(viewport=LAPTOP) as context:  # type: ignore[arg-type]
+        opened = context.new_page()
+        errors: list[str] = []
+        opened.on("pageerror", lambda error: errors.append(str(error)))
+        opened.goto(plain.as_uri())
+        yield opened
+        assert errors == []
+
+
+def read_column(page: Page, table: str, title: str) -> list[str]:
+    """Return the texts of a column of a table, in the order of the rows."""
+    header = page.locator(f"#{table} thead tr").last.locator("th", has_text=title).first
+    column = header.evaluate("header => header.cellIndex")
+    read = f"rows => rows.map(row => row.cells[{column}].textContent)"
+    texts: list[str] = page.locator(f"#{table} tbody tr").evaluate_all(read)
+    return texts
+
+
+def test_all_rows_are_sorted_and_filtered(rows: Page) -> None:
+    """Sorting and filtering a long table take in the rows that were packed, and then all are shown."""
+    open_all(rows)
+    for name in ("scores", "costs"):
+        assert rows.locator(f"#{name} tbody tr").count() == 3
+    rows.locator("#scores thead th button", has_text="eval").first.click()
+    rows.wait_for_function("document.querySelectorAll('#scores tbody tr').length === 10")
+    values = [float(text) for text in read_column(rows, "scores", "eval")]
+    assert values == sorted(values) and rows.locator("#scores .more").count() == 0
+    rows.locator("#costs button", has_text="more rows").click()
+    rows.wait_for_function("document.querySelectorAll('#costs tbody tr').length === 10")
+    rows.reload()
+    rows.locator("nav a[href='#dataset-set_1']").click()
+    rows.locator("#dataset-set_1 a[href='#scores'][data-rows]").click()
+    rows.wait_for_function("document.querySelector('#scores .filter [role=status]').textContent === '5 of 10'")
+    kept = rows.locator("#scores tbody tr:not([hidden])")
+    assert kept.first.is_visible() and {row.split()[0] for row in kept.all_inner_texts()} == {"set_1"}
+
+
+def test_bounds_are_sorted_as_numbers(rows: Page) -> None:
+    """A bound such as "< 0.001" is sorted by its number, and what is no number comes last."""
+    open_all(rows)
+    rows.evaluate(
+        """() => {
+          const body = document.querySelector("#table1_datasets tbody");
+          const texts = ["1.000", "at least 3", "not in 3", "< 0.001", "3", "0.001", "−1", "–"];
+          body.replaceChildren(...texts.map((text) => body.insertRow().appendChild(Object.assign(
+            document.createElement("td"), { textContent: text })).parentElement));
+        }"""
+    )
+    rows.locator("#table1_datasets thead th button", has_text="Dataset").first.click()
+    texts = read_column(rows, "table1_datasets", "Dataset")
+    assert texts == ["−1", "< 0.001", "0.001", "1.000", "3", "at least 3", "not in 3", "–"]
+
+
+def test_records_are_linked_to_their_files(rows: Page, plain: Path) -> None:
+    """From a value of the first screen, two clicks lead to the file of the record."""
+    rows.locator(".ranking a[title='Records of mlp_m1']").first.click()
+    links = rows.locator("[id='records/set_1/mlp_m1'] a")
+    links.first.wait_for()
+    files = [plain.parent / link.get_attribute("href") for link in links.all()]  # type: ignore[operator]
+    assert len(files) == 10 and all(file.exists() for file in files)
+    assert rows.locator("[id='records/set_1/mlp_m1']").inner_text().count("(frozen model, seed ") == 2
+
+
+def test_paper_has_closed_parts_without_css(browser: Browser, plain: Path) -> None:
+    """A browser whose style sheets cannot print what is closed opens it for the print, and closes it then."""
+    with browser.new_context(viewport=LAPTOP) as context:  # type: ignore[arg-type]
+        opened = context.new_page()
+        opened.add_init_script("CSS.supports = () => false")
+        opened.goto(plain.as_uri())
+        closed = "document.querySelectorAll('details:not([open])').length"
+        before = opened.evaluate(closed)
+        opened.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert before > 10 and opened.evaluate(closed) == 0
+        opened.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert opened.evaluate(closed) == before
 
 
 def open_all(page: Page) -> None:

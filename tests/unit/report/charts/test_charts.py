@@ -22,6 +22,7 @@ from blindtune.report.figures.style import assign_styles
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.searches import accumulate_best, accumulate_seconds
 from support.report_records import RecordsBuilder
+from support.report_trials import make_trial, replace_trials
 
 EVIL = "</script><img src=x onerror=alert(1)>'\"\\ .[0]{{x}}"
 SYSTEMS = ["knn", "mlp_m1", "kt_random", "kt_hyperband", "opt_asha", "sk_cv", "bayes"]
@@ -132,6 +133,38 @@ def test_trials_are_those_of_the_log(records: ReportRecords) -> None:
         assert row["chosen"] == (trial.number == run.card.trial)
     values = [row["value"] for row in sample.rows if row["value"] is not None]
     assert values == sorted(values, reverse=True), "the lowest must be drawn on top"
+
+
+def test_parallel_says_what_the_best_trials_have(records: ReportRecords) -> None:
+    """Numbered names are together, a logarithmic axis says so, and the text has the best set and the lowest tenth."""
+    sets = [
+        {"units_1": 8 * (1 + number), "activation_1": "relu" if number % 3 else "tanh", "rate": 10.0 ** -(number % 4)}
+        | ({"units_2": 5} if number % 2 else {})
+        for number in range(40)
+    ]
+    trials = [make_trial(number, 0.5 - number / 100, values) for number, values in enumerate(sets)]
+    others = {name: [[], []] for name in SYSTEMS[3:6]}
+    dataset = replace_trials(records.datasets[0], {"kt_random": [trials, []]} | others)
+    spec = build("parallel", dataset, records)
+    titles = json.loads(re.match(r"\[.*?\]", spec["layer"][0]["encoding"]["x"]["axis"]["labelExpr"])[0])  # type: ignore[index]
+    assert titles == ["units_1 (log)", "units_2", "activation_1", "rate (log)", "dev error (%)"]
+    assert (
+        "The lowest on dev, 11%, is trial 39 of kt_random, seed 42: units_1 320, units_2 5, activation_1 tanh, "
+        "rate 0.001. The lowest 10%, 4 trials, have: units_1 296 to 320; units_2 5, inactive in 2; "
+        "activation_1 tanh in 2; rate 0.001 to 1."
+    ) in spec["description"]
+    legend = next(layer for layer in spec["layer"] if "color" in layer["encoding"])["encoding"]["color"]["legend"]
+    assert legend["title"] == "color: dev error (%)" and "and more" in legend["labelExpr"]
+
+
+def test_parallel_has_numbers_of_any_size(records: ReportRecords) -> None:
+    """Numbers beyond 64 bits and near 0 have an axis with short labels."""
+    trials = [make_trial(at, 0.1 * at, {"huge": 10.0 ** (30 * at), "tiny": 10.0 ** (-40 * at)}) for at in range(1, 6)]
+    others = {name: [[], []] for name in SYSTEMS[3:6]}
+    dataset = replace_trials(records.datasets[0], {"kt_random": [trials, []]} | others)
+    spec = build("parallel", dataset, records)
+    labels = [row["label"] for row in spec["datasets"]["ticks"]]
+    assert labels[:6] == ["1e+30", "1e+90", "1e+150", "1e-200", "1e-120", "1e-40"]
 
 
 def test_systems_has_every_frozen_model(records: ReportRecords) -> None:

@@ -20,6 +20,7 @@ from blindtune.report.page_svg import SvgPacker
 from blindtune.report.page_tables import PageTable, RecordLink, group_records, link_systems, show_table
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.stats.comparisons import describe_published_gaps
+from blindtune.report.table import ReportTable
 from blindtune.report.tables.comparisons import DatasetAnswers, answer_questions
 from blindtune.report.tables.over_datasets import describe_over_datasets
 from blindtune.report.tables.write import BUILD, FORMATS
@@ -53,11 +54,11 @@ class ShownSection:
 
 @dataclass(frozen=True)
 class ShownView:
-    """A view with its sections that have tables, and its figures by their titles and anchors."""
+    """A view with its sections that have tables, and its figures with their datasets, by the titles of their kinds."""
 
     view: View
     sections: list[ShownSection]
-    figures: list[PageFigure]
+    figures: list[tuple[str, list[tuple[PageFigure, str]]]]
 
     @property
     def in_summary(self) -> bool:
@@ -76,6 +77,7 @@ class ShownDataset:
         answer: manual against tuned; None if no manual or no tuned model was run.
         figures: those that apply to it.
         charts: the interactive ones; most of them show what a figure does.
+        tables: those with rows of the dataset.
         records: links to the records of the dataset and of each system.
     """
 
@@ -85,7 +87,22 @@ class ShownDataset:
     answer: DatasetAnswer | None
     figures: list[PageFigure]
     charts: list[Chart]
+    tables: list[ReportTable]
     records: list[RecordLink]
+
+    @property
+    def placed(self) -> dict[str, list[Chart]]:
+        """The charts without a figure, by the kind of the figure that they come after; "": before all figures.
+
+        That is the figure that tells most of the same; where it is not shown, the last that would come before it.
+        """
+        order, found = list(FIGURES), dict[str, list[Chart]]()
+        for chart in self.charts:
+            if chart.figure is None:
+                last = len(order) if chart.instead is None else order.index(chart.instead)
+                before = [one.kind for one in self.figures if order.index(one.kind) <= last]
+                found.setdefault(before[-1] if before else "", []).append(chart)
+        return found
 
 
 def write_page(records: ReportRecords, tables: Path, figures: Path, path: Path) -> None:
@@ -130,7 +147,8 @@ def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, A
     shown = {name: show_table(records, build(records)) for name, build in BUILD.items()}
     interactive = assemble_charts(records)
     packer = SvgPacker()
-    datasets = _show_datasets(records, figures, interactive.charts, packer)
+    listed = [one.table for one in shown.values()]
+    datasets = _show_datasets(records, figures, interactive.charts, packer, listed)
     all_figures = [figure for one in datasets for figure in one.figures]
     # Files of the project, not texts of records.
     style, script = (Markup((TEMPLATE_FOLDER / name).read_text(encoding="utf-8")) for name in TEMPLATES[1:])  # noqa: S704
@@ -169,7 +187,11 @@ def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, A
 
 
 def _show_datasets(
-    records: ReportRecords, figures: Path, charts: dict[str, list[Chart]], packer: SvgPacker
+    records: ReportRecords,
+    figures: Path,
+    charts: dict[str, list[Chart]],
+    packer: SvgPacker,
+    tables: list[ReportTable],
 ) -> list[ShownDataset]:
     answers = {answer.dataset: answer for answer in answer_all(records)}
     loaded = [figure for dataset in records.datasets for figure in load_figures(dataset, figures, packer)]
@@ -183,6 +205,7 @@ def _show_datasets(
             answers.get(dataset.title),
             [packed[stem] for kind in dataset.figure_kinds if (stem := f"{kind}_{dataset.name}") in packed],
             charts.get(dataset.name, []),
+            [table for table in tables if any(row.get("dataset") == dataset.name for row in table.displayed)],
             link_systems(dataset),
         )
         for dataset, said in zip(records.datasets, answer_questions(records), strict=True)
@@ -195,9 +218,12 @@ def _show_view(view: View, tables: dict[str, PageTable], datasets: list[ShownDat
         found = [tables[name] for name in section.tables if tables[name].rows]
         if section.anchor in view.sections and found:
             sections.append(ShownSection(section, found))
-    stems = [f"{kind}_{one.dataset.name}" for kind in view.figures if kind in FIGURES for one in datasets]
-    by_stem = {figure.stem: figure for one in datasets for figure in one.figures}
-    return ShownView(view, sections, [by_stem[stem] for stem in stems if stem in by_stem])
+    figures = []
+    for kind in view.figures:
+        of_kind = [(figure, one.dataset.name) for one in datasets for figure in one.figures if figure.kind == kind]
+        if of_kind:
+            figures.append((FIGURES[kind].title or kind, of_kind))
+    return ShownView(view, sections, figures)
 
 
 def _describe_uses(dataset: DatasetRecords) -> str:
