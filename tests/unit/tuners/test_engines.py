@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from blindtune.tuners.nni.config import NniConfig
 from blindtune.tuners.ray_tune.config import RayTuneConfig
 from blindtune.tuners.smac.config import SmacConfig
 from blindtune.tuners.vizier.config import VizierConfig
-from support.builders import ROOT, tuner
+from support.builders import ROOT, build_tuner, tuner
 from support.config_keys import ENGINE_CONFIGS
 from support.engines import ENGINE_ALGORITHMS
 
@@ -79,7 +80,7 @@ def study(library: str = "smac", algorithm: str = "random") -> Study:
 def test_missing_engine_is_refused_with_its_command(install: Callable[..., None]) -> None:
     """The message names the system, the engine and the command; a finished study needs no engine any more."""
     install()
-    message = r"^systems\.it: tuner\.library: smac is an optional engine, and smac, ConfigSpace is not installed\. "
+    message = r"^systems\.it: tuner\.library: smac is an optional engine, and smac, ConfigSpace are not installed\. "
     with pytest.raises(UserError, match=message + r"Install it with `make environment EXTRAS=smac`, or run with --sdm"):
         check_engines([study()], lambda one: False)
     check_engines([study()], lambda one: True)
@@ -167,6 +168,24 @@ def test_nothing_is_imported_to_look_for_an_engine() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("raise AttributeError('jax.core has no Primitive')", "AttributeError: jax.core has no Primitive"),
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+    ],
+)
+def test_engine_that_does_not_import_is_refused(
+    code: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine that is installed but broken is named, with the command that installs it again."""
+    (tmp_path / "smac.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "smac", raising=False)
+    with pytest.raises(UserError, match=rf"smac is installed, but an import of it fails: {message}\. .*EXTRAS=smac`"):
+        build_tuner(tuner("smac", "random"), SPACE, 3)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from blindtune.search_space import Space
 from support.builders import build_tuner, finished_trial, tuner
 from support.engines import ENGINE_ALGORITHMS, SPACE, marks_of, propose, run_fresh, score_of, with_marks
 
@@ -35,6 +36,7 @@ RUNS: dict[str, list[tuple[str, dict[str, Any], int]]] = {
 #: Prints what studies propose; a third of their trials has no score.
 PROGRAM = """
 import json, sys
+from blindtune.search_space import Space
 from support.builders import build_tuner, finished_trial, tuner
 from support.engines import propose
 runs = json.loads(sys.argv[2])
@@ -65,6 +67,33 @@ def test_global_random_states_are_kept(pair: tuple[str, str]) -> None:
     after = random.getstate(), np.random.get_state()
     assert before[0] == after[0]
     assert all(np.array_equal(one, other) for one, other in zip(before[1], after[1], strict=True))
+
+
+@pytest.mark.parametrize("pair", with_marks(PAIRS))
+def test_names_of_a_library_are_hyperparameters_too(pair: tuple[str, str]) -> None:
+    """A hyperparameter may have a name that an engine uses itself, and it keeps its values."""
+    one = {"type": "int", "low": 20, "high": 29}
+    space = Space.model_validate({"self": one, "TRIAL_BUDGET": one, "type": one, "config": {"type": "bool"}})
+    made = build_tuner(tuner(*pair), space, 4)
+    for _ in range(4):
+        proposal = made.ask()
+        assert proposal is not None
+        assert space.snap(proposal.hyperparameters) == proposal.hyperparameters
+        made.tell(finished_trial(0.5, hyperparameters=proposal.hyperparameters))
+
+
+@pytest.mark.parametrize("pair", with_marks(PAIRS))
+def test_range_of_many_whole_numbers_takes_no_list_of_them(pair: tuple[str, str]) -> None:
+    """The largest range of whole numbers that a space may have is proposed from at once, in little memory."""
+    space = Space.model_validate({"units": {"type": "int", "low": -1_000_000_000, "high": 1_000_000_000}})
+    made = build_tuner(tuner(*pair), space, 6)
+    found = []
+    for _ in range(6):
+        proposal = made.ask()
+        assert proposal is not None
+        found.append(proposal.hyperparameters["units"])
+        made.tell(finished_trial(0.5, hyperparameters=proposal.hyperparameters))
+    assert len(set(found)) > 1 and all(abs(int(value)) <= 1_000_000_000 for value in found)
 
 
 #: The engines with a Hyperband, whose rungs are the same with nine epochs and an eta of 3.

@@ -24,6 +24,14 @@ def test_ngopt_refuses_plain_numbers() -> None:
     check(NevergradConfig(library="nevergrad", algorithm="cma"), Space.model_validate(NUMBERS))
 
 
+def test_cma_refuses_thousands_of_options() -> None:
+    """Each option of a choice is a dimension, of which CMA keeps the covariances with all others."""
+    space = Space.model_validate({"units": {"type": "choice", "options": list(range(5_001))}})
+    with pytest.raises(ValueError, match=r"^space: has 5,001 dimensions, .* at most 5,000; .* take algorithm: de$"):
+        check(NevergradConfig(library="nevergrad", algorithm="cma"), space)
+    check(NevergradConfig(library="nevergrad", algorithm="de"), space)
+
+
 def test_cma_takes_one_dimension_and_then_others() -> None:
     """With one dimension Nevergrad's CMA needs another package, and then for every other space too."""
     for content in ({"a": NUMBERS["a"]}, NUMBERS):

@@ -74,6 +74,8 @@ def test_median_assessor_ends_trials_worse_than_the_others() -> None:
         ({"algorithm": "bohb"}, "bohb is not offered: .*ConfigSpace"),
         ({"algorithm": "smac"}, "smac is not offered: .*library: smac"),
         ({"algorithm": "dngo"}, "dngo is not offered: .*pybnn"),
+        ({"algorithm": "Metis"}, "Metis is not offered: .*SciPy"),
+        ({"algorithm": "random", "pruner": {"algorithm": "Curvefitting"}}, r"not offered: .*microsoft/nni#5604"),
         ({"algorithm": "random", "pruner": {"algorithm": "curve-fitting"}}, r"not offered: .*microsoft/nni#5604"),
     ],
 )

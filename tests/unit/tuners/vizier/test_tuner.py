@@ -6,6 +6,7 @@ import pytest
 
 from blindtune.search_space import Space
 from blindtune.tuners.vizier.config import VizierConfig
+from blindtune.tuners.vizier.tuner import build_search_space
 from support.builders import build_tuner, check, tuner
 from support.engines import marks_of, propose
 
@@ -41,6 +42,17 @@ def test_grid_that_is_too_large_is_refused() -> None:
     space = Space.model_validate({f"rate_{name}": {"type": "int", "low": 1, "high": 999} for name in "abc"})
     with pytest.raises(ValueError, match=r"^space: is a grid of 997,002,999 sets"):
         check(VizierConfig(library="vizier", algorithm="grid"), space)
+
+
+def test_whole_numbers_of_a_long_range_are_told_as_numbers() -> None:
+    """Vizier lists all values of a whole number at every step, which of a billion fills the memory."""
+    content = {
+        "short": {"type": "int", "low": 1, "high": 100_000},
+        "long": {"type": "int", "low": 1, "high": 100_001},
+    }
+    built = build_search_space(Space.model_validate(content))
+    assert [built.get(name).type.name for name in content] == ["INTEGER", "DOUBLE"]
+    assert built.get("long").bounds == (-0.5, 100_000.5)
 
 
 @pytest.mark.parametrize(

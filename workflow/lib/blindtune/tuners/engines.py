@@ -96,16 +96,24 @@ ENGINES = {
 def refuse_by_name(value: Any, reasons: Mapping[str, str]) -> Any:
     """Return a value of a config unless it names a part of an engine that is not offered.
 
+    Its name is known in any spelling of it: the libraries write `Metis`, `PBT` and `Curvefitting`.
+
     Args:
         value: of the config, of any type.
-        reasons: why each part is not offered, by its name.
+        reasons: why each part is not offered, by its name, in lower case with hyphens.
 
     Raises:
         ValueError: the message has the reason.
     """
-    if isinstance(value, str) and value in reasons:
-        raise ValueError(f"{value} is not offered: {reasons[value]}")
+    if isinstance(value, str):
+        for name, reason in reasons.items():
+            if _plain(value) == _plain(name):
+                raise ValueError(f"{value} is not offered: {reason}")
     return value
+
+
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).lower()
 
 
 def find_fault(library: str) -> str | None:
@@ -115,7 +123,7 @@ def find_fault(library: str) -> str | None:
         library: a key of `ENGINES`.
     """
     missing = [module for module in ENGINES[library].modules if find_spec(module) is None]
-    faults = [f"{', '.join(missing)} is not installed"] if missing else []
+    faults = [f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"] if missing else []
     faults += filter(None, map(_find_version_fault, () if missing else ENGINES[library].packages))
     if not faults:
         return None

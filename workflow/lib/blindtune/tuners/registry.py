@@ -5,10 +5,12 @@ an entry point of the group ``blindtune.tuners``, whose name is the value of ``l
 """
 
 from collections.abc import Mapping
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from blindtune.core.errors import UserError
 from blindtune.core.registry import Entry, Registry, load_object
 
 if TYPE_CHECKING:
@@ -67,10 +69,26 @@ def create_tuner(config: "TunerConfig", context: "TunerContext") -> "Tuner":
         A tuner that has proposed nothing yet.
 
     Raises:
-        UserError: train cannot be divided into the folds that the config wants.
+        UserError: train cannot be divided into the folds that the config wants, or an optional engine is installed but
+            cannot be imported.
     """
-    tuner: Tuner = TUNERS.load(config.library)(config, context)
+    create = TUNERS.load(config.library)
+    try:
+        tuner: Tuner = create(config, context)
+    except Exception as error:
+        if config.engine is None or not _is_of_import(error):
+            raise
+        raise UserError(
+            f"tuner.library: {config.library} is installed, but an import of it fails: {type(error).__name__}: "
+            f"{error}. Install it again with `make environment EXTRAS={config.engine}`"
+        ) from error
     return tuner
+
+
+def _is_of_import(error: Exception) -> bool:
+    """Return whether an exception comes from an import: a module is missing, or its own code does not run."""
+    frames = walk_tb(error.__traceback__)
+    return isinstance(error, ImportError) or any(frame.f_code.co_name == "<module>" for frame, _ in frames)
 
 
 def read_tuner_config(content: Mapping[str, Any]) -> "TunerConfig | None":

@@ -12,6 +12,9 @@ from blindtune.tuners.engine_space import list_dimensions
 
 _WITH_POPULATION = ("cma", "pso", "de", "two-points-de")
 
+#: Dimensions of which CMA adapts the covariances: with 3,000 a set takes half a second; memory grows with the square.
+_MAX_CMA_DIMENSIONS = 5_000
+
 
 class NevergradConfig(TunerConfig):
     """An optimizer of Nevergrad, an optional engine; a trial without a score is told as the worst error."""
@@ -66,12 +69,19 @@ class NevergradConfig(TunerConfig):
         return self.proposals_need_scores
 
     def check(self, space: Space, budget: Budget, epochs: int) -> None:
-        """Refuse a space of plain numbers for NGOpt.
+        """Refuse a space of plain numbers for NGOpt, and one with too many options for CMA.
 
         There it may take its meta-model, which converts an array to a number in a way that NumPy 2.4 refuses, leaves
         a thread that keeps the process from ending, and is limited by the clock.
         """
-        if self.algorithm == "ngopt" and all(told.kind == "number" for told in list_dimensions(space)):
+        told_all = list_dimensions(space)
+        n_dimensions = sum(told.count if told.kind == "category" else 1 for told in told_all)
+        if self.algorithm == "cma" and n_dimensions > _MAX_CMA_DIMENSIONS:
+            raise ValueError(
+                f"space: has {n_dimensions:,} dimensions, one for each option of a choice, and CMA adapts at most "
+                f"{_MAX_CMA_DIMENSIONS:,}; give fewer options, or take algorithm: de"
+            )
+        if self.algorithm == "ngopt" and all(told.kind == "number" for told in told_all):
             raise ValueError(
                 "space: has plain numbers alone, for which NGOpt takes a meta-model that does not run with NumPy 2.4; "
                 "give a dimension a step or options, or take algorithm: cma"

@@ -98,11 +98,14 @@ def build_parameters(space: Space) -> Any:
     """
     import nevergrad
 
-    parameters = nevergrad.p.Dict(**{told.name: _build_parameter(told) for told in list_dimensions(space)})
-    if parameters.dimension > 1:
-        return parameters
-    # CMA needs two: with one it calls a package that is not installed.
-    return nevergrad.p.Dict(**parameters, **{_UNUSED: nevergrad.p.Scalar(lower=0, upper=1)})
+    # Set one by one, since a hyperparameter may be called `self`, which is no name of an argument.
+    parameters = nevergrad.p.Dict()
+    for told in list_dimensions(space):
+        parameters[told.name] = _build_parameter(told)
+    if parameters.dimension == 1:
+        # CMA needs two: with one it calls a package that is not installed.
+        parameters[_UNUSED] = nevergrad.p.Scalar(lower=0, upper=1)
+    return parameters
 
 
 def _build_parameter(told: EngineDimension) -> Any:

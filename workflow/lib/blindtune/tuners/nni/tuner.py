@@ -20,6 +20,9 @@ _DEFAULT_N_INITIAL = 20
 _DEFAULT_POPULATION = 32
 _DEFAULT_ETA = 3
 
+#: End of the name that the Hyperband advisor is told of a hyperparameter; no name of its own has it.
+_SUFFIX = " "
+
 
 def create(config: NniConfig, context: TunerContext) -> Tuner:
     """Create the tuner that a config of NNI describes.
@@ -192,7 +195,8 @@ class BracketTuner(RungTuner):
         import numpy as np
 
         self._space = space
-        self._built = build_search_space(space)
+        # NNI adds the epochs of a set to it, under a name that a hyperparameter may have.
+        self._built = {f"{name}{_SUFFIX}": built for name, built in build_search_space(space).items()}
         self._eta = eta
         self._epochs = epochs
         self._random_state = np.random.RandomState(seed)
@@ -215,7 +219,8 @@ class BracketTuner(RungTuner):
         parent = self._trials.get(number)
         self._trials[number] = self._n_asked
         self._n_asked += 1
-        return Proposal(to_hyperparameters(self._space, parameters), parent, int(parameters["TRIAL_BUDGET"]))
+        numbers = {key.removesuffix(_SUFFIX): value for key, value in parameters.items() if key.endswith(_SUFFIX)}
+        return Proposal(to_hyperparameters(self._space, numbers), parent, int(parameters["TRIAL_BUDGET"]))
 
     def count_remaining_of_rung(self) -> int:
         """Count the sets still to come of the rung to which the last set belongs."""

@@ -4,6 +4,7 @@ import warnings
 from collections import deque
 from typing import Any
 
+from blindtune.core.bounds import MAX_VALUES
 from blindtune.core.light_imports import leave_out
 from blindtune.core.random_state import keep_random_state
 from blindtune.records.trial import Trial
@@ -15,6 +16,9 @@ from blindtune.tuners.vizier.config import VizierConfig
 
 _ERROR, _N_PARAMETERS = "dev_error", "n_parameters"
 _DEFAULT_POPULATION = 50
+
+#: Values of a dimension that Vizier is told as whole numbers: it makes a list of all of them at every step.
+_MAX_WHOLE_NUMBERS = MAX_VALUES
 
 
 def create(config: VizierConfig, context: TunerContext) -> Tuner:
@@ -43,7 +47,7 @@ def _create_designer(config: VizierConfig, space: Space, seed: int) -> Any:
     # Not from vizier.algorithms.designers, whose module imports the Gaussian processes and all that they need.
     from vizier import pyvizier
 
-    problem = pyvizier.ProblemStatement(_build_search_space(space))
+    problem = pyvizier.ProblemStatement(build_search_space(space))
     for name in config.objectives:
         goal = pyvizier.ObjectiveMetricGoal.MINIMIZE
         problem.metric_information.append(pyvizier.MetricInformation(name=name, goal=goal))
@@ -70,8 +74,12 @@ def _create_designer(config: VizierConfig, space: Space, seed: int) -> Any:
             return NSGA2Designer(problem, config.population_size or _DEFAULT_POPULATION, seed=seed)
 
 
-def _build_search_space(space: Space) -> Any:
-    """Return Vizier's search space, without conditions, which its designers refuse."""
+def build_search_space(space: Space) -> Any:
+    """Return Vizier's search space, without conditions, which its designers refuse.
+
+    Args:
+        space: the search space.
+    """
     from vizier import pyvizier
 
     built = pyvizier.SearchSpace()
@@ -80,8 +88,11 @@ def _build_search_space(space: Space) -> Any:
             case "category":
                 # Vizier's categories are texts; `_to_numbers` turns them back.
                 built.root.add_categorical_param(told.name, [str(index) for index in range(told.count)])
-            case "index":
+            case "index" if told.count <= _MAX_WHOLE_NUMBERS:
                 built.root.add_int_param(told.name, 0, told.count - 1)
+            case "index":
+                # Rounded by `to_hyperparameters`, each with the same probability.
+                built.root.add_float_param(told.name, -0.5, told.count - 0.5)
             case "number":
                 scale = pyvizier.ScaleType.LOG if told.log else pyvizier.ScaleType.LINEAR
                 built.root.add_float_param(told.name, told.low, told.high, scale_type=scale)
