@@ -4,7 +4,7 @@
     python workflow/benchmarks/claims_records.py unpack docs/measured/records results
 
 `pack` writes one archive for each study and seed of which every system has been decoded, one of the post-mortems, which
-come later, and one of the readings. The archives hold trials, cards, protocols, results and predictions, but no weights.
+come later, and one of the readings. The archives hold trials, cards, protocols, results and predictions, no weights.
 The same records give the same archive.
 """
 
