@@ -97,5 +97,5 @@ def test_three_shards_give_the_records_of_one_job(tmp_path: Path, whole: dict[st
     for weights in (tmp_path / SHARDS / "2-of-3" / "weights").iterdir():
         weights.unlink()
     said = run(tmp_path, 3)
-    assert "are missing or damaged. It is trained again" in said
+    assert "are missing or damaged. What is missing is trained again" in said
     assert left(tmp_path / STUDY) == whole

@@ -3,22 +3,24 @@
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from blindtune.config.rungs import plan_system_rungs
 from blindtune.config.systems import Tuned
 from blindtune.core.arrays import digest_arrays
 from blindtune.core.job_log import JobLog
+from blindtune.core.shards import Shard
 from blindtune.core.weights import load_weights
 from blindtune.datasets.prepared import Prepared
 from blindtune.study import setup
 from blindtune.study.run import run_study
 from blindtune.study.shard_run import run_shard
-from blindtune.study.shards import Shard
 from blindtune.training.base import Trainer
 from support.builders import RecordingConsole, study
 
@@ -58,30 +60,48 @@ class ShardLab:
         """The folder of the study."""
         return self.root / "studies" / "toy" / "it" / "42"
 
-    def shard_file(self, number: int, n_shards: int) -> Path:
+    def shard_file(self, number: int, n_shards: int, rung: int | None = None) -> Path:
         """The file of a shard."""
-        return self.root / "shards" / "toy" / "it" / "42" / f"{number}-of-{n_shards}.jsonl"
+        return self.root / "shards" / "toy" / "it" / "42" / f"{Shard(number, n_shards, rung).name}.jsonl"
 
-    def run_shard(self, number: int, n_shards: int, job_log: JobLog | None = None) -> Path:
+    def run_shard(
+        self,
+        number: int,
+        n_shards: int,
+        job_log: JobLog | None = None,
+        rung: int | None = None,
+        earlier: Sequence[Path] = (),
+    ) -> Path:
         """Run one shard; return its file, which is removed before, as Snakemake does."""
-        output = self.shard_file(number, n_shards)
+        output = self.shard_file(number, n_shards, rung)
         output.unlink(missing_ok=True)
         output.parent.mkdir(parents=True, exist_ok=True)
         run_shard(
             self.study,
             self.data,
-            shard=Shard(number, n_shards),
+            shard=Shard(number, n_shards, rung),
             files=self.system.files(),
             code=self.code,
             output=output,
             study_folder=self.folder,
             job_log=job_log or self.job_log,
+            earlier=earlier,
         )
         return output
 
     def run_shards(self, n_shards: int) -> list[Path]:
         """Run all shards."""
         return [self.run_shard(number, n_shards) for number in range(1, n_shards + 1)]
+
+    def run_rungs(self, n_shards: int) -> list[list[Path]]:
+        """Run the shards of each rung, as the workflow plans them; the files of each rung."""
+        plan = plan_system_rungs(self.study.settings, self.study.budget, self.system.files())
+        assert plan is not None
+        rungs: list[list[Path]] = []
+        for rung, trials in enumerate(plan.trials, 1):
+            n_of_rung, earlier = min(n_shards, len(trials)), list(chain.from_iterable(rungs))
+            rungs.append([self.run_shard(one + 1, n_of_rung, None, rung, earlier) for one in range(n_of_rung)])
+        return rungs
 
     def run(self, shards: Iterable[Path] = (), workers: int = 1) -> dict[str, Any]:
         """Run the study, and return what it left."""

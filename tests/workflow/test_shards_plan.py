@@ -38,7 +38,7 @@ def test_shards_are_jobs_of_each_seed(workdir):
     jobs = plan(workdir, CONFIG)
     shards = {job.name: job.outputs for job in jobs if job.rule == "shard"}
     assert shards == {
-        f"shard one/tuner/{seed}/{number}/3": (f"{PLACE}/{seed}/{number}-of-3.jsonl",)
+        f"shard one/tuner/{seed}/{number}-of-3": (f"{PLACE}/{seed}/{number}-of-3.jsonl",)
         for seed in (42, 43)
         for number in (1, 2, 3)
     }
@@ -51,7 +51,7 @@ def test_shards_are_jobs_of_each_seed(workdir):
 def test_shard_has_what_its_study_has(workdir):
     """A shard has the settings, code, files, environment and cores of its study, and its data."""
     jobs = {job.name: job for job in plan(workdir, CONFIG)}
-    shard, study = jobs["shard one/tuner/42/1/3"], jobs["study one/tuner/42"]
+    shard, study = jobs["shard one/tuner/42/1-of-3"], jobs["study one/tuner/42"]
     assert (shard.conda, shard.threads) == (study.conda, study.threads)
     assert set(shard.inputs) == {path for path in study.inputs if not path.startswith(PLACE)}
     params = {text.strip("[]") for text in study.params}
@@ -83,9 +83,36 @@ def test_raised_budget_runs_shards_and_studies(workdir):
     raised = merged(CONFIG, {"compare": [CONFIG["compare"][0] | {"budget": {"trials": 12}}]})
     names = running(plan(workdir, raised))
     assert {name for name in names if name.startswith("shard")} == {
-        f"shard one/tuner/{seed}/{number}/3" for seed in (42, 43) for number in (1, 2, 3)
+        f"shard one/tuner/{seed}/{number}-of-3" for seed in (42, 43) for number in (1, 2, 3)
     }
     assert {"study one/tuner/42", "study one/tuner/43"} <= names and "study one/near/42" not in names
+
+
+RUNGS = CONFIG | {
+    "compare": [CONFIG["compare"][0] | {"systems": ["tuner"], "budget": {"trials": 23}, "shards": {"tuner": 2}}],
+    "systems": {
+        "tuner": CONFIG["systems"]["tuner"]
+        | {"tuner": {"library": "keras-tuner", "algorithm": "hyperband"}, "training": {"epochs": 9}}
+    },
+}
+
+
+def test_shards_of_a_rung_wait_for_those_before(tmp_path):
+    """Each rung has its shards, which read all shards of the rungs before; the study reads all of them."""
+    jobs = {job.name: job for job in plan(tmp_path, RUNGS)}
+    first, second, third = (
+        [f"{PLACE}/42/rung{rung}-{number}-of-{of}.jsonl" for number in range(1, of + 1)]
+        for rung, of in ((1, 2), (2, 2), (3, 1))
+    )
+
+    def read(name):
+        return sorted(path for path in jobs[name].inputs if path.startswith(PLACE))
+
+    assert read("shard one/tuner/42/rung1-1-of-2") == []
+    assert read("shard one/tuner/42/rung2-2-of-2") == first
+    assert read("shard one/tuner/42/rung3-1-of-1") == [*first, *second]
+    assert read("study one/tuner/42") == [*first, *second, *third]
+    assert sum(name.startswith("shard one/tuner/42/") for name in jobs) == 5
 
 
 def test_job_of_all_seeds_has_the_shards_of_all(tmp_path):

@@ -6,6 +6,9 @@ time. Where cores are shared with others, wall times say nothing, so the trials 
 computed from CPU seconds: the search ends when the longest shard and after it the study have ended. Idle is the share
 of the shards' time in which they would wait for the longest one.
 ``python workflow/benchmarks/shards_speed.py --trials 64 --shards 1 2 4``
+
+``--hyperband 36`` measures a Hyperband search of the digits within 36 epochs, as in the default config: a round of
+processes for each rung, then the study. With one shard the study trains everything, as in a config without shards.
 """
 
 import argparse
@@ -17,16 +20,19 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import measure  # first: it sets the number of threads
 
+from blindtune.config.rungs import plan_system_rungs
 from blindtune.config.study import Study
 from blindtune.core.job_log import JobLog
+from blindtune.core.shards import Shard
+from blindtune.datasets.digits import DigitsConfig, DigitsSource
 from blindtune.datasets.drawing import DrawingConfig, DrawingSource
 from blindtune.datasets.prepared import open_prepared, prepare
 from blindtune.study.run import run_study
 from blindtune.study.shard_run import run_shard
-from blindtune.study.shards import Shard
 
 #: Trainer and epochs of the searches.
 SEARCHES = {"pytorch": 10, "fused": 10, "keras": 5}
@@ -47,6 +53,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=64)
     parser.add_argument("--train", type=int, default=2000, help="samples of set #10")
     parser.add_argument("--shards", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--hyperband", type=int, metavar="EPOCHS", help="Hyperband on the digits within so many epochs")
     parser.add_argument("--job", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.job:
@@ -54,6 +61,9 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
+        if arguments.hyperband:
+            _measure_rungs(root, arguments.hyperband, arguments.shards)
+            return
         size = arguments.train
         source = DrawingSource(
             DrawingConfig.model_validate(
@@ -89,7 +99,32 @@ def _measure(root: Path, arguments: argparse.Namespace, n_shards: int) -> None:
     )
 
 
-def _run(jobs: list[dict[str, object]]) -> Took:
+def _measure_rungs(root: Path, epochs: int, shards: list[int]) -> None:
+    digits = DigitsSource(DigitsConfig.model_validate({"source": "digits"}))
+    prepare("toy", digits, digits.user_files(), root / "data" / "manifest.json", root / "sealed" / "seal.json")
+    study = _build_study("pytorch", {"epochs": epochs}, "hyperband")
+    plan = plan_system_rungs(study.settings, study.budget, study.settings.files())
+    if plan is None:
+        raise TypeError("Hyperband has rungs")
+    print(f"{measure.CORES} cores, Hyperband on digits, {epochs} epochs, rungs of {[*map(len, plan.trials)]} trials")
+    print("shards  jobs  CPU s  of those the study  longest of each rung, then the study")
+    for n_shards in shards:
+        place = root / str(n_shards)
+        common = {"root": str(root), "place": str(place), "trainer": "pytorch", "hyperband": epochs}
+        rounds, earlier = list[list[float]](), list[str]()
+        for rung, trials in enumerate(plan.trials if n_shards > 1 else (), 1):
+            n_of_rung = min(n_shards, len(trials))
+            of_rung = [Shard(number, n_of_rung, rung) for number in range(1, n_of_rung + 1)]
+            jobs = [common | {"shard": one.name, "earlier": list(earlier)} for one in of_rung]
+            rounds.append(_run(jobs).cpu)
+            earlier += [str(place / f"{one.name}.jsonl") for one in of_rung]
+        rounds.append(_run([common | {"shard": None, "earlier": earlier}]).cpu)
+        cpu = [seconds for one in rounds for seconds in one]
+        longest = " + ".join(f"{max(one):.1f}" for one in rounds)
+        print(f"{n_shards:6d} {len(cpu):5d} {sum(cpu):6.1f} {cpu[-1]:19.1f}  {longest}")
+
+
+def _run(jobs: list[dict[str, Any]]) -> Took:
     """Run processes at the same time."""
     begun = time.perf_counter()
     command = [sys.executable, __file__, "--job"]
@@ -104,28 +139,41 @@ def _run(jobs: list[dict[str, object]]) -> Took:
     return Took(time.perf_counter() - begun, cpu)
 
 
-def _run_job(job: dict[str, str | int | None]) -> None:
-    """Run one shard, or the study."""
-    root, place, n_shards = Path(str(job["root"])), Path(str(job["place"])), int(job["n_shards"] or 0)
-    trainer = str(job["trainer"])
-    study = Study.model_validate(
+def _build_study(trainer: str, budget: dict[str, int], algorithm: str = "random") -> Study:
+    """Return the study: random search of MLPs, or Hyperband of ConvNets."""
+    is_hyperband = algorithm == "hyperband"
+    settings = {
+        "kind": "tuner",
+        "tuner": {"library": "keras-tuner" if is_hyperband else "optuna", "algorithm": algorithm},
+        "space": "convnet" if is_hyperband else "mlp",
+        "family": "convnet" if is_hyperband else "mlp",
+        "trainer": trainer,
+        "training": {"epochs": 9, "batch_size": 32}
+        if is_hyperband
+        else {"epochs": SEARCHES[trainer], "batch_size": 64},
+    }
+    return Study.model_validate(
         {
             "config": "speed",
             "dataset": "toy",
-            "system": "random",
+            "system": algorithm,
             "seed": 42,
-            "settings": {
-                "kind": "tuner",
-                "tuner": {"library": "optuna", "algorithm": "random"},
-                "space": "mlp",
-                "trainer": trainer,
-                "training": {"epochs": SEARCHES[trainer], "batch_size": 64},
-            },
-            "budget": {"trials": job["trials"]},
+            "settings": settings,
+            "budget": budget,
             "score_epoch": "last",
             "keep_best": 1,
         }
     )
+
+
+def _run_job(job: dict[str, Any]) -> None:
+    """Run one shard, or the study."""
+    root, place = Path(job["root"]), Path(job["place"])
+    if "hyperband" in job:
+        _run_part(_build_study(job["trainer"], {"epochs": job["hyperband"]}, "hyperband"), job)
+        return
+    n_shards = int(job["n_shards"] or 0)
+    study = _build_study(job["trainer"], {"trials": job["trials"]})
     data, files = open_prepared(root / "data" / "manifest.json"), study.settings.files()
     if job["shard"] is None:
         shards = [place / f"{number}-of-{n_shards}.jsonl" for number in range(1, n_shards + 1)]
@@ -142,6 +190,27 @@ def _run_job(job: dict[str, str | int | None]) -> None:
         output=place / f"{shard.number}-of-{n_shards}.jsonl",
         study_folder=place / "study",
         job_log=JobLog(),
+    )
+
+
+def _run_part(study: Study, job: dict[str, Any]) -> None:
+    """Run a shard of a rung, or the study that takes the trials of all rungs."""
+    data, files = open_prepared(Path(job["root"]) / "data" / "manifest.json"), study.settings.files()
+    place, earlier = Path(job["place"]), [Path(path) for path in job["earlier"]]
+    place.mkdir(exist_ok=True)
+    if job["shard"] is None:
+        run_study(study, data, files=files, code="code", folder=place / "study", job_log=JobLog(), shards=earlier)
+        return
+    run_shard(
+        study,
+        data,
+        shard=Shard.parse(job["shard"]),
+        files=files,
+        code="code",
+        output=place / f"{job['shard']}.jsonl",
+        study_folder=place / "study",
+        job_log=JobLog(),
+        earlier=earlier,
     )
 
 

@@ -19,6 +19,7 @@ from blindtune.core.input_digest import MAX_BATCH_BYTES, digest_inputs
 from blindtune.core.job_claims import end_on_hangup, hold_run, refuse_outputs_in_use
 from blindtune.core.paths import DEFAULT_LEDGER, ResultPaths
 from blindtune.core.post_mortem_paths import post_mortem_file
+from blindtune.core.shards import Shard
 from blindtune.core.shared_files import check_shared_files
 from blindtune.core.side_files import (
     count_times_made_again,
@@ -164,16 +165,30 @@ def extracted_view(wildcards):
     return CONFIG.settings(*next(names)).view.model_dump(mode="json")
 
 
-def shard_files(wildcards):
+def shards_of(wildcards, seed):
     # As many as the config has, or as a finished study had: another number of shards runs no study again.
     dataset, system = wildcards.dataset, wildcards.system
     wanted, files = CONFIG.count_shards(dataset, system), system_of(wildcards).files()
-    found = []
-    for seed in [wildcards.seed] if "seed" in wildcards.keys() else CONFIG.seeds:
-        folder, study = Path(PLACES.study(dataset, system, seed)), CONFIG.study(dataset, system, int(seed))
-        n_shards = choose_shards(folder, wanted, study, files, lambda: study_code(wildcards))
-        found += [PATHS.shard(dataset, system, seed, number, n_shards) for number in range(1, n_shards + 1)]
-    return found
+    folder, study = Path(PLACES.study(dataset, system, seed)), CONFIG.study(dataset, system, int(seed))
+    n_shards = choose_shards(folder, wanted, study, files, lambda: study_code(wildcards))
+    return CONFIG.list_shards(dataset, system, n_shards)
+
+
+def shard_files(wildcards):
+    seeds = [wildcards.seed] if "seed" in wildcards.keys() else CONFIG.seeds
+    return [
+        PATHS.shard(wildcards.dataset, wildcards.system, seed, shard.name)
+        for seed in seeds
+        for shard in shards_of(wildcards, seed)
+    ]
+
+
+def earlier_shard_files(wildcards):
+    # Of the rungs before that of a shard, whose scores decide what it trains.
+    rung, seed = Shard.parse(wildcards.part).rung, wildcards.seed
+    shards = shards_of(wildcards, seed) if rung is not None else []
+    earlier = [shard for shard in shards if shard.rung is not None and shard.rung < rung]
+    return [PATHS.shard(wildcards.dataset, wildcards.system, seed, shard.name) for shard in earlier]
 
 
 def corpus_folder(wildcards):

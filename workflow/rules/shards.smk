@@ -1,7 +1,8 @@
 """Shards: parts of the trials of one search, which several jobs train at the same time, on one node or on many.
 
-In: what the study reads. Out: shards/<dataset>/<system>/<seed>/<shard>-of-<shards>.jsonl, the outcomes of its trials,
-which the study takes in its own order. What a shard has trained so far is in the folder of that name, which is not
+In: what the study reads, and for a search that promotes trials the outcomes of all shards of the rungs before.
+Out: shards/<dataset>/<system>/<seed>/<part>.jsonl, the outcomes of its trials, which the study takes in its own order;
+a part is <shard>-of-<shards> or rung<rung>-<shard>-of-<shards>. What a shard has trained so far is in the folder of that name, which is not
 declared as an output, so that Snakemake never deletes it: a shard that was killed goes on from there.
 """
 
@@ -11,13 +12,13 @@ rule shard:
         unpack(system_files),
         manifest=PATHS.manifest("{dataset}"),
         features=features_file,
+        earlier=earlier_shard_files,
     output:
-        outcomes=PATHS.shard("{dataset}", "{system}", "{seed}", "{shard}", "{shards}"),
+        outcomes=PATHS.shard("{dataset}", "{system}", "{seed}", "{part}"),
     log:
-        PATHS.log("shard", "{dataset}", "{system}", "{seed}", "{shard}-of-{shards}"),
+        PATHS.log("shard", "{dataset}", "{system}", "{seed}", "{part}"),
     wildcard_constraints:
-        shard="[0-9]+",
-        shards="[0-9]+",
+        part="(rung[0-9]+-)?[0-9]+-of-[0-9]+",
     conda:
         environment
     threads: CONFIG.workers
@@ -32,9 +33,6 @@ rule shard:
         files=system_files_content,
         code=study_code,
     message:
-        show_needs(
-            "{wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}, shard {wildcards.shard} of {wildcards.shards}",
-            gpus=True,
-        )
+        show_needs("{wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}, shard {wildcards.part}", gpus=True)
     script:
         "../scripts/shard.py"

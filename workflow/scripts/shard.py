@@ -7,9 +7,9 @@ from blindtune.core.job_claims import release_on_termination, seconds_to_wait
 from blindtune.core.job_log import run_job
 from blindtune.core.paths import study_folder_of
 from blindtune.core.quick_exit import leave
+from blindtune.core.shards import Shard
 from blindtune.datasets.prepared import open_prepared
 from blindtune.study.shard_run import run_shard
-from blindtune.study.shards import Shard
 from blindtune.training.keras.backend import prefer_light_backend
 
 prefer_light_backend()
@@ -19,7 +19,7 @@ with run_job(Path(snakemake.log[0]), snakemake.config) as job_log, release_on_te
     run_shard(
         study,
         open_prepared(Path(snakemake.input.manifest)),
-        shard=Shard(int(snakemake.wildcards.shard), int(snakemake.wildcards.shards)),
+        shard=Shard.parse(snakemake.wildcards.part),
         files=study.settings.files(),
         code=snakemake.params.code,
         output=output,
@@ -27,6 +27,7 @@ with run_job(Path(snakemake.log[0]), snakemake.config) as job_log, release_on_te
         job_log=job_log,
         workers=snakemake.threads,
         wait_seconds=seconds_to_wait(snakemake.config),
+        earlier=[Path(path) for path in snakemake.input.earlier],
     )
 
 leave()

@@ -40,6 +40,41 @@ def test_count_shards_is_at_most_the_number_of_trials(tmp_path: Path, system: di
     assert read(build(tmp_path, system), "my.yaml").count_shards("toy", "it") == expected
 
 
+HYPERBAND = tuned({"library": "keras-tuner", "algorithm": "hyperband"}, training={"epochs": 9})
+HALVING = tuned({"library": "scikit-learn", "algorithm": "halving-random-search"}, training={"epochs": 9})
+
+
+@pytest.mark.parametrize(
+    ("system", "number", "budget", "expected"),
+    [
+        (HYPERBAND, 4, {"trials": 23}, {1: 4, 2: 4, 3: 1}),
+        (HYPERBAND, 30, {"trials": 23}, {1: 17, 2: 5, 3: 1}),
+        (HYPERBAND, 2, {"trials": 9}, {1: 2}),
+        (HYPERBAND, 2, {"epochs": 17}, {1: 2, 2: 2}),
+        (HYPERBAND, 2, {"trials": 5000}, {1: 2, 2: 2, 3: 2}),
+        (HYPERBAND, 1, {"trials": 23}, {}),
+        (HALVING, 4, {"trials": 13}, {1: 4, 2: 3, 3: 1}),
+        (HALVING | {"folds": 2}, 4, {"trials": 27}, {1: 4, 2: 4, 3: 2}),
+        (HYPERBAND, 4, {"trials": 1}, {}),
+    ],
+)
+def test_list_shards_of_each_rung(
+    tmp_path: Path, system: dict[str, Any], number: int, budget: dict[str, int], expected: dict[int, int]
+) -> None:
+    """A rung of all brackets has as many shards as the config says, but none without a trial."""
+    parsed = read(build(tmp_path, system, number, budget=budget), "my.yaml")
+    n_shards = parsed.count_shards("toy", "it")
+    shards = parsed.list_shards("toy", "it", n_shards)
+    assert {rung: [one.number for one in shards if one.rung == rung] for rung in expected} == {
+        rung: list(range(1, count + 1)) for rung, count in expected.items()
+    }
+    assert len(shards) == sum(expected.values())
+    assert n_shards == max(expected.values(), default=0)
+    numbers = " + ".join(map(str, expected.values()))
+    plan = f"searches that are divided into shards, for each seed: it on toy {numbers} (rung by rung)."
+    assert describe_plan(parsed) == (plan if expected else "")
+
+
 def test_one_shard_is_none(tmp_path: Path) -> None:
     """With one shard the study trains everything itself."""
     parsed = read(build(tmp_path, tuned(), 1), "my.yaml")
@@ -58,8 +93,17 @@ def test_describe_plan_names_divided_searches(tmp_path: Path) -> None:
     ("system", "comparison", "words"),
     [
         (tuned({"library": "optuna", "algorithm": "tpe"}), {}, "optuna's tpe needs the scores of earlier trials"),
-        (tuned({"library": "keras-tuner", "algorithm": "hyperband"}), {}, "set `workers`"),
-        (tuned({"library": "scikit-learn", "algorithm": "halving-random-search"}), {"budget": {"trials": 99}}, "needs"),
+        (tuned({"library": "keras-tuner", "algorithm": "bayesian"}), {}, "set `workers`"),
+        (
+            tuned({"library": "keras-tuner", "algorithm": "hyperband"}),
+            {"budget": {"trials": 9, "seconds": 60}},
+            "budget.seconds ends the search",
+        ),
+        (
+            tuned({"library": "smac", "algorithm": "hyperband"}),
+            {},
+            "smac's hyperband takes the sets of its rungs from its own history of scores",
+        ),
         (tuned(RANDOM | {"pruner": {"algorithm": "median"}}), {}, "ends them early by those"),
         (tuned(), {"budget": {"trials": 9, "seconds": 60}}, "budget.seconds ends the search"),
         ({"kind": "manual", "model": "mlp_m1"}, {}, "is a single model"),

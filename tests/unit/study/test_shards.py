@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from blindtune.config.systems import Knn
 from blindtune.core.errors import ClaimedError, UserError
+from blindtune.core.shards import Shard
 from blindtune.datasets.prepared import Prepared
 from blindtune.records.trial import TrialLog
-from blindtune.study.shards import Shard, folder_of, read_shards
+from blindtune.study.shards import folder_of, read_shards
 from support.builders import RecordingConsole, prepared
 from support.claims import leave_claim
 from support.curve_trainer import BatchCurveTrainer, CurveTrainer

@@ -11,7 +11,7 @@ from blindtune.core.budget import Budget
 from blindtune.core.seeds import derive
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.study.setup import SearchSetup
-from blindtune.study.shards import list_proposals
+from blindtune.study.shard_proposals import list_proposals
 from blindtune.training.base import TrainingTask
 from blindtune.tuners.base import Tuner, TunerContext
 from blindtune.tuners.folds import FoldedTuner, make_folds

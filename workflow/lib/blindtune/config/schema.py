@@ -1,6 +1,7 @@
 """The config: what is valid; the JSON schema and the commented default are generated from it."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic import Field, JsonValue, StringConstraints, TypeAdapter, Validatio
 from blindtune.config.defaults import DEFAULT
 from blindtune.config.network_plan import check_code
 from blindtune.config.requests import JobRequests
+from blindtune.config.rungs import plan_system_rungs
 from blindtune.config.space_check import check_model_dimensions
 from blindtune.config.study import Study
 from blindtune.config.systems import (
@@ -36,6 +38,7 @@ from blindtune.core.errors import UserError
 from blindtune.core.job_claims import DEFAULT_WAIT_FOR_OWNER
 from blindtune.core.job_log import DEFAULT_VERBOSITY, Verbosity
 from blindtune.core.paths import DEFAULT_LEDGER, RESERVED_NAMES, check_input_path
+from blindtune.core.shards import Shard
 from blindtune.core.validation import NAME_PATTERN, Strict, UserPath, load, parse, suggest_name
 from blindtune.datasets.base import SPLITS, DatasetConfig, Sizes, Source
 from blindtune.datasets.corpus.config import CorpusConfig
@@ -57,6 +60,7 @@ from blindtune.training.registry import (
     check_settings,
 )
 from blindtune.tuners.folds import plan_folds
+from blindtune.tuners.rungs import RungPlan
 from blindtune.views.extractor_code import check_extractor, plan_key
 from blindtune.views.registry import NetworkView
 
@@ -152,8 +156,8 @@ class Comparison(Strict):
     shards: dict[Name, Annotated[int, Field(ge=1, le=MAX_SHARDS)]] = Field(
         default={},
         description="system: number of jobs, on as many nodes, that train the trials of its search, which then takes "
-        "their results in its own order; for random search, lists and grids, whose sets depend on no score, e.g. "
-        "{mlp_random: 8}; changes no record",
+        "their results in its own order; for random search, lists and grids, whose sets depend on no score, and for "
+        "each rung of Hyperband and halving, e.g. {mlp_random: 8}; changes no record",
     )
     worker_nodes: dict[Name, Annotated[int, Field(ge=1, le=MAX_WORKER_NODES)]] = Field(
         default={},
@@ -351,9 +355,45 @@ class Config(Strict):
             system: name of the system.
         """
         comparison, settings = self.comparison(dataset), self.systems[system]
-        n_trials = comparison.budget.max_trials() if isinstance(settings, Tuned) else settings.n_candidates
-        n_shards = min(comparison.shards.get(system, 1), n_trials)
+        wanted = comparison.shards.get(system, 1)
+        if wanted < 2:
+            return 0
+        plan = self._rung_plans.get((dataset, system))
+        if plan is not None:
+            n_trials = plan.largest
+        else:
+            n_trials = comparison.budget.max_trials() if isinstance(settings, Tuned) else settings.n_candidates
+        n_shards = min(wanted, n_trials)
         return n_shards if n_shards > 1 else 0
+
+    def list_shards(self, dataset: str, system: str, n_shards: int) -> list[Shard]:
+        """Return the shards of a search; of one that promotes trials, those of each rung.
+
+        Args:
+            dataset: name of the dataset.
+            system: name of the system.
+            n_shards: their number, or that of the largest rung; 0: there are none.
+        """
+        plan = self._rung_plans.get((dataset, system))
+        if plan is None or not n_shards:
+            return [Shard(number, n_shards) for number in range(1, n_shards + 1)]
+        return [
+            Shard(number, n_of_rung, rung)
+            for rung, trials in enumerate(plan.trials, 1)
+            for n_of_rung in [min(n_shards, len(trials))]
+            for number in range(1, n_of_rung + 1)
+        ]
+
+    @cached_property
+    def _rung_plans(self) -> dict[tuple[str, str], RungPlan]:
+        """The rungs of each search that is divided, by dataset and system."""
+        plans = {
+            (one.dataset, system): plan_system_rungs(settings, one.budget, settings.files())
+            for one in self.compare
+            for system in one.shards
+            for settings in [self.settings(one.dataset, system)]
+        }
+        return {key: plan for key, plan in plans.items() if plan is not None}
 
     def count_nodes(self, dataset: str, system: str) -> int:
         """Return the number of nodes that the study of a system asks Slurm for.
@@ -513,12 +553,19 @@ def _describe_nodes(config: Config) -> str:
 def _describe_shards(config: Config) -> str:
     """Return which searches are divided among jobs; empty if none is."""
     divided = [
-        f"{system} on {one.dataset} {n_shards}"
+        f"{system} on {one.dataset} {_describe_number(config, one.dataset, system, n_shards)}"
         for one in config.compare
         for system in one.systems
         if (n_shards := config.count_shards(one.dataset, system))
     ]
     return f"searches that are divided into shards, for each seed: {', '.join(divided)}." if divided else ""
+
+
+def _describe_number(config: Config, dataset: str, system: str, n_shards: int) -> str:
+    """Return the number of shards of a search; of each rung, if it has rungs."""
+    shards = config.list_shards(dataset, system, n_shards)
+    rungs = list(Counter(shard.rung for shard in shards if shard.rung is not None).values())
+    return f"{' + '.join(map(str, rungs))} (rung by rung)" if rungs else str(n_shards)
 
 
 def _describe_differences(config: Config) -> str:
@@ -596,12 +643,17 @@ def _check_shards(where: str, system: System, budget: Budget) -> None:
         raise UserError(f"{where}: shards: is a single model, whose study cannot be divided; take it out of shards")
     if not isinstance(system, Tuned):
         return
-    if system.tuner.proposals_need_scores:
+    tuner = system.tuner
+    if tuner.proposals_need_scores and not tuner.plans_rungs:
+        reason = (
+            "takes the sets of its rungs from its own history of scores, so that no job knows them before"
+            if tuner.promotes_trials
+            else "needs the scores of earlier trials before it proposes the next ones, or ends them early by those, so "
+            "that no job can begin before another has ended"
+        )
         raise UserError(
-            f"{where}: shards: {system.tuner.library}'s {system.tuner.algorithm} needs the scores of earlier trials "
-            "before it proposes the next ones, or ends them early by those, so that no job can begin before another "
-            "has ended. Take it out of shards, and set `workers` to train its trials on several cores of one node, or "
-            "worker_nodes to train them on several nodes."
+            f"{where}: shards: {tuner.library}'s {tuner.algorithm} {reason}. Take it out of shards, and set `workers` "
+            "to train its trials on several cores of one node, or worker_nodes to train them on several nodes."
         )
     if budget.seconds is not None:
         raise UserError(

@@ -47,9 +47,21 @@ class WeightStore:
         if scored_on_dev and outcome.n_parameters is not None:
             self.save_weights(number, outcome.weights)
         if outcome.state is not None:
-            self._check_claim()
-            described = _describe_state(number, digest_arrays(outcome.weights), outcome.state)
-            write_weights(self._states / file_name(number), outcome.state.arrays, described)
+            self._write_state(number, digest_arrays(outcome.weights), outcome.state)
+
+    def save_state(self, trial: Trial, state: State) -> None:
+        """Write the state at the end of the training of a recorded trial.
+
+        Args:
+            trial: the record.
+            state: of its training.
+        """
+        self._write_state(trial.number, str(trial.weights_sha256), state)
+
+    def _write_state(self, number: int, weights_sha256: str, state: State) -> None:
+        self._check_claim()
+        described = _describe_state(number, weights_sha256, state)
+        write_weights(self._states / file_name(number), state.arrays, described)
 
     def save_weights(self, number: int, weights: dict[str, NDArray[Any]]) -> None:
         """Write the weights of a trial.

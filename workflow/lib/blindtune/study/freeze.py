@@ -47,7 +47,7 @@ def freeze(
             f"{study.id}: none of its {len(trials)} trials completed "
             f"({reasons.most_common(1)[0][0] if reasons else 'none was proposed'}). {advice}"
         )
-    retrainer = Retrainer(context, setup, store, trials)
+    retrainer = Retrainer(context, setup, trials.__getitem__, store.load_state)
     task = retrainer.build_task(chosen)
     if task.has_weights:
         _restore_damaged(context, retrainer, store, rank_on_dev(trials)[: study.keep_best])

@@ -3,11 +3,13 @@
 What happens to one that cannot be built or trained is decided by `blindtune.training.base.outcome_from_error`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from blindtune.core.files import canonical_json
 from blindtune.core.timing import Stopwatch
-from blindtune.models.layers import InvalidModelError
+from blindtune.models.layers import InvalidModelError, Layer
+from blindtune.records.trial import Trial
 from blindtune.search_space import Hyperparameters
 from blindtune.training.base import Outcome, TrainingTask, describe_error, outcome_from_error
 from blindtune.tuners.base import Proposal
@@ -67,6 +69,19 @@ def build_pending(
         refused = _invalid(error) if isinstance(error, ValueError) and task is None else outcome_from_error(error)
         return PendingTrial(number, proposal, None, refused, clock)
     return PendingTrial(number, proposal, task, None, clock)
+
+
+def is_record_of(recorded: Trial, proposal: Proposal, layers: Sequence[Layer] | None = None) -> bool:
+    """Return whether a record is that of a proposal.
+
+    Args:
+        recorded: the record.
+        proposal: what the tuner proposed.
+        layers: of a manual model; None for any other system.
+    """
+    fold = proposal.fold.number if proposal.fold else None
+    proposed = (canonical_json(proposal.hyperparameters), layers, proposal.parent, fold)
+    return proposed == (canonical_json(recorded.hyperparameters), recorded.layers, recorded.parent, recorded.fold)
 
 
 def _invalid(error: Exception) -> Outcome:

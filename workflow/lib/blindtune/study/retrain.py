@@ -1,11 +1,10 @@
 """Train a recorded trial once more, to restore weights or a state that were not kept."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from blindtune.core.arrays import digest_arrays
 from blindtune.core.errors import UserError
 from blindtune.records.trial import Trial
-from blindtune.study.checkpoints import WeightStore
 from blindtune.study.context import StudyContext
 from blindtune.study.pending import with_epochs
 from blindtune.study.setup import SearchSetup
@@ -15,19 +14,26 @@ from blindtune.training.base import Outcome, State, TrainingOptions, TrainingTas
 class Retrainer:
     """Trains recorded trials of a study again, bit-identical to the first time."""
 
-    def __init__(self, context: StudyContext, setup: SearchSetup, store: WeightStore, trials: Sequence[Trial]) -> None:
+    def __init__(
+        self,
+        context: StudyContext,
+        setup: SearchSetup,
+        find_trial: Callable[[int], Trial],
+        load_state: Callable[[Trial], State | None],
+    ) -> None:
         """Use the records of a study.
 
         Args:
             context: the study.
             setup: its trainer, and what builds its tasks.
-            store: its weights and states.
-            trials: its trials by number, as many as are recorded; may grow.
+            find_trial: returns a recorded trial by its number.
+            load_state: returns the state at the end of a recorded trial, or None if it was not kept; raises UserError
+                if it is damaged.
         """
         self._context = context
         self._setup = setup
-        self._store = store
-        self._trials = trials
+        self._find_trial = find_trial
+        self._load_state = load_state
 
     def build_task(self, trial: Trial) -> TrainingTask:
         """Return the task of a recorded trial."""
@@ -59,7 +65,7 @@ class Retrainer:
     def state_after(self, trial: Trial) -> State:
         """Return the state at the end of a recorded trial; the trial is trained again if it was not kept whole."""
         try:
-            kept = self._store.load_state(trial)
+            kept = self._load_state(trial)
         except UserError as error:
             self._context.job_log.info(f"{self._context.study.id}: {error} It is not used: the trial is trained again")
             kept = None
@@ -74,4 +80,4 @@ class Retrainer:
         """Return the state from which a recorded trial was resumed."""
         if trial.parent is None or not trial.trained_before:
             return None
-        return self.state_after(self._trials[trial.parent])
+        return self.state_after(self._find_trial(trial.parent))

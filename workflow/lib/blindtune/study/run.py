@@ -85,7 +85,7 @@ def run_study(
         else:
             card = search_and_freeze(context, files, shards, digest_protocol(protocol))
         held.check()
-        note_shards(folder, len(shards))
+        note_shards(folder, shards)
         write_card(folder / "card.json", card)
     metric = "" if card.dev_metric is None else f", dev {card.metric} {card.dev_metric:.4f}"
     job_log.finish(f"{study.id}: frozen, train error {card.train_error:.2%}, dev error {card.dev_error:.2%}{metric}")

@@ -12,10 +12,11 @@ from typing import Literal
 
 import numpy as np
 
+from blindtune.config.rungs import plan_system_rungs
 from blindtune.core.arrays import digest_arrays
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
-from blindtune.core.files import canonical_json
+from blindtune.core.shards import Shard
 from blindtune.core.timing import Stopwatch
 from blindtune.datasets.base import Split
 from blindtune.metrics.compute import check_classes
@@ -27,13 +28,15 @@ from blindtune.study.budget_tracker import BudgetTracker
 from blindtune.study.checkpoints import WeightStore
 from blindtune.study.context import StudyContext
 from blindtune.study.freeze import freeze
-from blindtune.study.pending import PendingTrial, build_pending
+from blindtune.study.pending import PendingTrial, build_pending, is_record_of
 from blindtune.study.retrain import Retrainer
 from blindtune.study.setup import SearchSetup, build_search_setup, check_batches
-from blindtune.study.shards import ProposalsTuner, RecordedTrial, RecordedTrials, Shard, list_proposals, read_shards
+from blindtune.study.shard_proposals import ProposalsTuner, list_proposals, list_rung
+from blindtune.study.shards import RecordedTrial, RecordedTrials, read_shards, remove_states
 from blindtune.training.base import (
     BatchTrainer,
     Outcome,
+    State,
     Trainer,
     TrainingJob,
     TrainingOptions,
@@ -48,6 +51,7 @@ from blindtune.training.base import (
 from blindtune.training.pool.slurm import create_launcher
 from blindtune.training.pool.trainer import Pool
 from blindtune.tuners.base import Proposal
+from blindtune.tuners.rungs import RungPlan
 
 #: Why a search ended: its budget is spent, or the tuner has no more proposals.
 End = Literal["spent", "exhausted"]
@@ -100,7 +104,12 @@ def search_and_freeze(
         UserError: no trial completed, a record cannot be read or written, or a file is wrong.
     """
     study = context.study
-    elsewhere = read_shards(shards, study.id, protocol_sha256, study.keep_best, context.job_log.info)
+    plan = plan_system_rungs(study.settings, study.budget, files) if shards else None
+
+    def notify(problem: str) -> None:
+        context.job_log.info(f"{problem} What is missing is trained again, by the study itself")
+
+    elsewhere = read_shards(shards, study.id, protocol_sha256, study.keep_best, notify, plan)
     with closing(_build_setup(context, files)) as setup:
         search = _open_search(context, setup, files, elsewhere)
         result = search.run()
@@ -110,10 +119,18 @@ def search_and_freeze(
             )
         card = freeze(context, setup, search.store, result.trials, exhausted=result.exhausted)
         search.store.remove_states()
+        remove_states(shards)
         return card
 
 
-def search_shard(context: StudyContext, files: dict[str, Path], shard: Shard, elsewhere: RecordedTrials) -> list[Trial]:
+def search_shard(
+    context: StudyContext,
+    files: dict[str, Path],
+    shard: Shard,
+    elsewhere: RecordedTrials,
+    plan: RungPlan | None = None,
+    earlier: RecordedTrials | None = None,
+) -> list[Trial]:
     """Train one part of the trials of a search, going on from the records of this part.
 
     Args:
@@ -121,20 +138,26 @@ def search_shard(context: StudyContext, files: dict[str, Path], shard: Shard, el
         files: the data files of its system, by the names of its ``files()``.
         shard: which part.
         elsewhere: trials that were recorded before, by their position in the part.
+        plan: the trials of the search by their rungs; None: it has none.
+        earlier: every trial of the rungs before that of the part; None: the search has no rungs.
 
     Returns:
         The records of the part, numbered by their position in it; none if it is empty.
 
     Raises:
-        UserError: a record cannot be read or written, or a file is wrong.
+        UserError: a record cannot be read or written, a file is wrong, or a trial of an earlier rung is missing.
     """
     with closing(_build_setup(context, files)) as whole:
-        proposals = list_proposals(whole)[shard.number - 1 :: shard.n_shards]
+        if plan is None or shard.rung is None or earlier is None:
+            proposals = list_proposals(whole)
+        else:
+            proposals = list_rung(whole, plan, shard.rung, earlier)
+        proposals = proposals[shard.number - 1 :: shard.n_shards]
         if not proposals:
             return []
         budget = Budget(trials=len(proposals), trial_seconds=whole.budget.trial_seconds)
         setup = replace(whole, tuner=ProposalsTuner(proposals), budget=budget)
-        return _open_search(context, setup, files, elsewhere).run().trials
+        return _open_search(context, setup, files, elsewhere, earlier).run().trials
 
 
 def _build_setup(context: StudyContext, files: dict[str, Path]) -> SearchSetup:
@@ -144,7 +167,11 @@ def _build_setup(context: StudyContext, files: dict[str, Path]) -> SearchSetup:
 
 
 def _open_search(
-    context: StudyContext, setup: SearchSetup, files: dict[str, Path], elsewhere: RecordedTrials
+    context: StudyContext,
+    setup: SearchSetup,
+    files: dict[str, Path],
+    elsewhere: RecordedTrials,
+    earlier: RecordedTrials | None = None,
 ) -> "Search":
     """Return a search that goes on from its records, after what a kill left of them was set right."""
     study, job_log = context.study, context.job_log
@@ -153,7 +180,7 @@ def _open_search(
     if torn:
         job_log.info(f"{context.name}: an unfinished last record was set aside in {torn}; its trial is run again")
     store = WeightStore(context.folder, study.keep_best, context.check_claim)
-    search = Search(context, setup, log, store, log_progress(context, setup), elsewhere)
+    search = Search(context, setup, log, store, log_progress(context, setup), elsewhere, earlier)
     if search.set_aside:
         job_log.info(f"{context.name}: records that two runs wrote twice were set aside in {search.set_aside}")
     if search.recorded:
@@ -211,6 +238,7 @@ class Search:
         store: WeightStore,
         callbacks: SearchCallbacks | None = None,
         elsewhere: RecordedTrials | None = None,
+        earlier: RecordedTrials | None = None,
     ) -> None:
         """Prepare a search; reads the records.
 
@@ -221,6 +249,8 @@ class Search:
             store: its weights and states.
             callbacks: called as the search goes on.
             elsewhere: trials that were trained elsewhere, which are not trained again.
+            earlier: trials of earlier rungs, by their numbers in the whole search, of which this part of it promotes
+                some; None: this is the whole search, which has them itself.
 
         Raises:
             UserError: a record cannot be read.
@@ -231,13 +261,14 @@ class Search:
         self._log = log
         self.store = store
         self._elsewhere = elsewhere or RecordedTrials()
+        self._earlier = earlier
         self.n_taken = 0
         self._callbacks = callbacks or SearchCallbacks()
         self.recorded, doubled = log.scan()
         self.set_aside = log.move_lines(doubled)
         self.trials: list[Trial] = []
         self._tracker = BudgetTracker(setup.budget)
-        self.retrainer = Retrainer(context, setup, store, self.trials)
+        self.retrainer = Retrainer(context, setup, self._find_trial, self._load_state)
         self._max_batch = setup.trainer.max_batch if isinstance(setup.trainer, BatchTrainer) else 1
         has_workers = setup.create_separate is None
         self._attempts = Attempts(context.folder, len(self.recorded), has_workers=has_workers)
@@ -348,22 +379,31 @@ class Search:
         """Return the epochs of its parent that a proposal continues."""
         if proposal.parent is None or proposal.fold is not None or not self._setup.trainer.supports_resume:
             return 0
-        parent = self.trials[proposal.parent]
+        parent = self._find_trial(proposal.parent)
         return parent.trained_before + parent.epochs if parent.status == "completed" else 0
 
-    def _is_recorded(self, proposal: Proposal, recorded: Trial) -> bool:
-        """Return whether a record is that of a proposal."""
-        fold = proposal.fold.number if proposal.fold else None
-        proposed = (canonical_json(proposal.hyperparameters), self._setup.layers, proposal.parent, fold)
-        return proposed == (
-            canonical_json(recorded.hyperparameters),
-            recorded.layers,
-            recorded.parent,
-            recorded.fold,
-        )
+    def _find_trial(self, number: int) -> Trial:
+        """Return a trial that a proposal may continue."""
+        if self._earlier is None:
+            return self.trials[number]
+        recorded = self._earlier.find(number)
+        if recorded is None:
+            raise RuntimeError(f"trial {number} is of no earlier rung")
+        return recorded.trial
+
+    def _load_state(self, trial: Trial) -> State | None:
+        """Return the state at the end of a trial that a proposal may continue, or None if it was not kept."""
+        if self._earlier is None:
+            state = self.store.load_state(trial)
+            if state is not None:
+                return state
+        recorded = (self._elsewhere if self._earlier is None else self._earlier).find(trial.number)
+        if recorded is None or recorded.trial.weights_sha256 != trial.weights_sha256:
+            return None
+        return recorded.load_state()
 
     def _check_same_proposal(self, proposal: Proposal, recorded: Trial) -> None:
-        if not self._is_recorded(proposal, recorded):
+        if not is_record_of(recorded, proposal, self._setup.layers):
             raise UserError(
                 f"{self._study.id}: trial {recorded.number} was recorded with other hyperparameters than the tuner "
                 "proposes now. A library must have changed: install the locked versions, or move the study's folder "
@@ -422,9 +462,10 @@ class Search:
             return None
         trial = recorded.trial
         metric = None if is_error(self._study.metric) else self._study.metric
-        expected = (self._study.id, self._seeds(pending), 0, metric)
+        before = self._trained_before(pending.proposal) if trial.curve else 0
+        expected = (self._study.id, self._seeds(pending), before, metric)
         found = (trial.study, trial.seeds, trial.trained_before, trial.metric)
-        if self._is_recorded(pending.proposal, trial) and found == expected:
+        if is_record_of(trial, pending.proposal, self._setup.layers) and found == expected:
             return recorded
         self._callbacks.notice(f"trial {pending.number + 1} of a shard is not what the tuner proposes; trained again")
         return None
@@ -434,6 +475,8 @@ class Search:
         trial, clock = recorded.trial, pending.clock
         with clock.measure("save"):
             recorded.copy_weights(self.store)
+            if self._earlier is not None:  # a later rung finds states with the records of its shards
+                recorded.copy_state(self.store)
         for part, spent in trial.seconds.items():
             clock.add(part, spent.wall, spent.cpu)
         for epoch, metrics in enumerate(trial.curve, trial.trained_before + 1):
@@ -497,7 +540,7 @@ class Search:
         proposal = pending.proposal
         state = None
         if self._trained_before(proposal):
-            state = self.retrainer.state_after(self.trials[proposal.parent or 0])
+            state = self.retrainer.state_after(self._find_trial(proposal.parent or 0))
         keep_state = self._setup.resumes_trials
         return TrainingOptions(
             self._study.score_epoch,

@@ -4,27 +4,28 @@ Snakemake runs a job again if its list of inputs has changed. Another number of 
 study keeps the number that it had.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from blindtune.config.study import Study
 from blindtune.core.bounds import MAX_SHARDS
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json_object, write_json
+from blindtune.core.shards import Shard
 from blindtune.study.protocol import build_protocol, without_places
 
 #: What the protocol holds besides, which other jobs determine.
 _DATA = ("data_sha256", "preprocessing", "engine")
 
 
-def note_shards(folder: Path, n_shards: int) -> None:
+def note_shards(folder: Path, shards: Sequence[Path]) -> None:
     """Write down how many shards a study had; called before its card is written.
 
     Args:
         folder: the folder of the study.
-        n_shards: their number; 0: it had none.
+        shards: the files of its shards; of a search with rungs, the number of shards is that of its largest rung.
     """
-    path = folder / "shards.json"
+    path, n_shards = folder / "shards.json", max((Shard.parse(file.stem).n_shards for file in shards), default=0)
     if n_shards:
         write_json(path, {"n_shards": n_shards})
     else:

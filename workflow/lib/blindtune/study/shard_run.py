@@ -1,12 +1,15 @@
 """Run one shard: train a part of the trials of a study before the study itself; see `blindtune.study.shards`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from blindtune.config.rungs import plan_system_rungs
 from blindtune.config.study import Study
 from blindtune.core.claims import claim
 from blindtune.core.errors import UserError
 from blindtune.core.job_log import JobLog
+from blindtune.core.shards import Shard
 from blindtune.datasets.prepared import Prepared
 from blindtune.records.trial import TrialLog
 from blindtune.study.checkpoints import WeightStore
@@ -14,7 +17,8 @@ from blindtune.study.context import StudyContext
 from blindtune.study.protocol import build_protocol, digest_protocol, is_folder_of, prepare_folder
 from blindtune.study.run import check_defined, check_study_engine
 from blindtune.study.search import search_shard
-from blindtune.study.shards import RecordedTrial, RecordedTrials, Shard, folder_of, write_shard
+from blindtune.study.shards import RecordedTrial, RecordedTrials, find_shard, folder_of, read_shards, write_shard
+from blindtune.tuners.rungs import RungPlan
 from blindtune.views.apply import apply_view, collect_inputs
 
 
@@ -30,6 +34,7 @@ def run_shard(
     job_log: JobLog,
     workers: int = 1,
     wait_seconds: float = 0.0,
+    earlier: Sequence[Path] = (),
 ) -> None:
     """Train one part of the trials of a study, and write their records for it.
 
@@ -37,7 +42,7 @@ def run_shard(
     writes. What the study itself has recorded is not trained again.
 
     Args:
-        study: the study, whose proposals depend on no score.
+        study: the study, whose proposals depend on no score, or on those of earlier rungs alone.
         data: train and dev.
         shard: which part.
         files: the data files of the system, by the names of its ``files()``.
@@ -47,14 +52,21 @@ def run_shard(
         job_log: takes messages and progress.
         workers: number of cores to use; changes no record.
         wait_seconds: how long to wait for another process that trains this part.
+        earlier: the files of all shards of the rungs before that of the shard.
 
     Raises:
         ClaimedError: another process trains this part.
         LostClaimError: another process has taken over this part meanwhile.
-        UserError: a record cannot be read or written, or a file of the system is wrong.
+        UserError: a record cannot be read or written, a file of the system is wrong, a file of an earlier rung is
+            damaged, or there is no such shard.
     """
     check_study_engine(study)
     check_defined(study, data)
+    plan = plan_system_rungs(study.settings, study.budget, files)
+    found = find_shard(shard, plan)
+    if found is None:
+        raise UserError(f"{study.id} has no {shard}: its config has changed. Run the workflow again.")
+    shard = found
     inputs = collect_inputs(study.settings.view, data)
     preprocessing = inputs.identity()
     protocol = build_protocol(study, data.sha256, preprocessing, files, code)
@@ -72,9 +84,26 @@ def run_shard(
             check_claim=held.check,
         )
         elsewhere = _read_study(study_folder, protocol, shard, study.keep_best)
-        trials = search_shard(context, files, shard, elsewhere)
+        recorded = None if plan is None else _read_earlier(earlier, study.id, digest_protocol(protocol), plan)
+        trials = search_shard(context, files, shard, elsewhere, plan, recorded)
         write_shard(output, shard, study.id, digest_protocol(protocol), trials)
     job_log.finish(f"{study.id}, {shard}: has trained {len(trials)} trials")
+
+
+def _read_earlier(paths: Sequence[Path], study_id: str, protocol_sha256: str, plan: RungPlan) -> RecordedTrials:
+    """Return the trials of earlier rungs.
+
+    Raises:
+        UserError: a file is damaged: nobody can tell which trials are promoted.
+    """
+
+    def refuse(problem: str) -> None:
+        raise UserError(
+            f"{problem} The scores in this file decide which trials are promoted. Remove it and run the same command "
+            "again: its shard writes it again, and trains nothing that it has recorded."
+        )
+
+    return read_shards(paths, study_id, protocol_sha256, 0, refuse, plan)
 
 
 def _read_study(folder: Path, protocol: dict[str, Any], shard: Shard, keep_best: int) -> RecordedTrials:

@@ -6,13 +6,19 @@ has. At its end it writes all its records to one file, the output of its job. Th
 order and takes each record from there. It trains what is missing: what a shard does not have, what is damaged, and what
 belongs to another protocol. So the records do not depend on the number of shards, nor on what is left of their files.
 
+Where proposals depend on the scores of earlier rungs alone (Hyperband, halving), each rung is divided so, those of all
+brackets together. A shard of a later rung reads the files of all shards of the rungs before it, tells their records to
+the tuner, and so knows which trials are promoted. It continues their trainings from the states that are in the folders
+of those shards, and trains a trial again whose state is lost.
+
 The file holds JSON, one object per line: a `ShardHeader`, then a `ShardLine` for each trial. The weights of the best
 trials of a shard are in the folder of the shard; the best of all trials are among them.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,49 +28,14 @@ from blindtune.core.bounds import MAX_SHARDS
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_regular_file, write_bytes
 from blindtune.core.garbage import pause_collection
-from blindtune.core.timing import Stopwatch
+from blindtune.core.shards import Shard
 from blindtune.records.trial import Trial, rank_on_dev
 from blindtune.study.checkpoints import WeightStore
-from blindtune.study.pending import build_pending
-from blindtune.study.setup import SearchSetup
-from blindtune.tuners.base import Proposal, Tuner
+from blindtune.training.base import State
+from blindtune.tuners.rungs import RungPlan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-#: Proposals that are asked for at once: no more than these are proposed in vain if epochs limit the search.
-_CHUNK = 256
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One part of a search.
-
-    Attributes:
-        number: from 1.
-        n_shards: number of parts.
-    """
-
-    number: int
-    n_shards: int
-
-    def __post_init__(self) -> None:
-        """Refuse a part that there is not."""
-        if not 1 <= self.number <= self.n_shards <= MAX_SHARDS:
-            raise UserError(f"there is no shard {self.number} of {self.n_shards}; the most are {MAX_SHARDS}")
-
-    def trial_number(self, position: int) -> int:
-        """Return the number in the whole search of a trial of the shard, by its position in the shard, from 0."""
-        return self.number - 1 + position * self.n_shards
-
-    def position(self, trial_number: int) -> int | None:
-        """Return the position of a trial of the whole search in the shard; None: it belongs to another one."""
-        position, rest = divmod(trial_number - self.number + 1, self.n_shards)
-        return None if rest else position
-
-    def __str__(self) -> str:
-        """Return ``shard 1 of 4``."""
-        return f"shard {self.number} of {self.n_shards}"
 
 
 class ShardHeader(BaseModel):
@@ -76,6 +47,7 @@ class ShardHeader(BaseModel):
     study: str = Field(description="study id: <config name>/<dataset>/<system>/<seed>")
     shard: int = Field(ge=1, le=MAX_SHARDS, description="number of the shard, from 1")
     n_shards: int = Field(ge=1, le=MAX_SHARDS, description="number of shards")
+    rung: int | None = Field(default=None, ge=1, description="number of the rung, from 1; absent: there are none")
     protocol_sha256: str = Field(description="identifies all that determines the records of the study")
 
 
@@ -86,70 +58,6 @@ class ShardLine(BaseModel):
 
     sha256: str = Field(description="of the trial as JSON, by which any change is found")
     trial: Trial
-
-
-def list_proposals(setup: SearchSetup) -> list[Proposal]:
-    """Return the first proposals of a search whose proposals depend on no score, as many as it will surely train.
-
-    Where epochs limit the search, those are as many as fit if every training comes to its end; the study itself trains
-    what it can afford beyond them. A set that ends a cross-validation, the best on all of train, is not among them.
-
-    Args:
-        setup: of the study, whose tuner has proposed nothing yet; it is used up.
-    """
-    found: list[Proposal] = []
-    tuner, budget = setup.tuner, setup.budget
-    epochs = 0
-    while len(found) < budget.max_trials():
-        batch = tuner.ask_batch(min(_CHUNK, budget.max_trials() - len(found)))
-        if not batch:
-            break
-        for proposal in batch:
-            if found and (proposal.fold is None) != (found[0].fold is None):
-                return found
-            if budget.epochs is not None:
-                pending = build_pending(len(found), proposal, setup.build_task, Stopwatch())
-                epochs += pending.epochs(trained_before=0)
-                if epochs > budget.epochs:
-                    return found
-            found.append(proposal)
-        for proposal in batch:
-            tuner.tell(_without_score(proposal))
-    return found
-
-
-def _without_score(proposal: Proposal) -> Trial:
-    """Return what a tuner is told in the place of a score, where no proposal depends on one."""
-    fields: dict[str, Any] = {
-        "status": "failed",
-        "score": None,
-        "hyperparameters": dict(proposal.hyperparameters),
-        "fold": None if proposal.fold is None else proposal.fold.number,
-        "n_parameters": None,
-    }
-    return Trial.model_construct(None, **fields)
-
-
-class ProposalsTuner(Tuner):
-    """Proposes what another tuner has proposed.
-
-    Args:
-        proposals: all of them, in order.
-    """
-
-    def __init__(self, proposals: Sequence[Proposal]) -> None:
-        self._proposals = proposals
-        self._asked = 0
-
-    def ask(self) -> Proposal | None:
-        """Return the next proposal."""
-        return next(iter(self.ask_batch(1)), None)
-
-    def ask_batch(self, n: int) -> list[Proposal]:
-        """Return the next `n` proposals."""
-        asked = list(self._proposals[self._asked : self._asked + n])
-        self._asked += len(asked)
-        return asked
 
 
 @dataclass(frozen=True)
@@ -179,8 +87,27 @@ class RecordedTrial:
         if weights is not None:
             store.save_weights(self.trial.number, weights)
 
+    def copy_state(self, store: WeightStore) -> None:
+        """Write its state, if it was kept whole, to the store of the search that takes it."""
+        with suppress(UserError):  # it is trained again where it is needed
+            state = self.load_state()
+            if state is not None:
+                store.save_state(self.trial, state)
+
+    def load_state(self) -> State | None:
+        """Return the state at the end of its training, or None if it was not kept.
+
+        Raises:
+            UserError: its file is damaged, or holds another state.
+        """
+        return self.store.load_state(self._stored)
+
+    @property
+    def _stored(self) -> Trial:
+        return self.trial.model_copy(update={"number": self.stored_number})
+
     def _weights(self) -> "dict[str, NDArray[Any]] | None":
-        return self.store.load_weights(self.trial.model_copy(update={"number": self.stored_number}))
+        return self.store.load_weights(self._stored)
 
 
 class RecordedTrials:
@@ -209,8 +136,10 @@ def write_shard(path: Path, shard: Shard, study_id: str, protocol_sha256: str, t
     Raises:
         UserError: the disk refuses.
     """
-    header = ShardHeader(study=study_id, shard=shard.number, n_shards=shard.n_shards, protocol_sha256=protocol_sha256)
-    lines = [header.model_dump_json()]
+    header = ShardHeader(
+        study=study_id, shard=shard.number, n_shards=shard.n_shards, rung=shard.rung, protocol_sha256=protocol_sha256
+    )
+    lines = [header.model_dump_json(exclude_none=True)]
     for trial in trials:
         text = trial.model_copy(update={"number": shard.trial_number(trial.number)}).model_dump_json()
         lines.append(f'{{"sha256":"{_digest(text)}","trial":{text}}}')
@@ -218,7 +147,12 @@ def write_shard(path: Path, shard: Shard, study_id: str, protocol_sha256: str, t
 
 
 def read_shards(
-    paths: Sequence[Path], study_id: str, protocol_sha256: str, keep_best: int, notify: Callable[[str], None]
+    paths: Sequence[Path],
+    study_id: str,
+    protocol_sha256: str,
+    keep_best: int,
+    notify: Callable[[str], None],
+    plan: RungPlan | None = None,
 ) -> RecordedTrials:
     """Read what shards of a study have trained; what cannot be used is left out, with a line.
 
@@ -227,15 +161,16 @@ def read_shards(
         study_id: of the study.
         protocol_sha256: identifies all that determines its records.
         keep_best: number of trials of the study whose weights are kept. A shard's trials that may be among them are
-            left out if their weights are not whole.
-        notify: takes the lines.
+            left out if their weights are not whole; 0: none is.
+        notify: takes the lines, without a last sentence on what is done about it.
+        plan: the trials of the study by their rungs; None: it has none.
     """
     found: list[RecordedTrial] = []
     for path in paths:
         try:
-            trials, shard = _read_shard(path, study_id, protocol_sha256, notify)
+            trials, shard = _read_shard(path, study_id, protocol_sha256, notify, plan)
         except (UserError, ValueError) as error:
-            notify(f"{_first_line(error, path)} Its trials are trained by the study itself")
+            notify(_first_line(error, path))
             continue
         store = WeightStore(folder_of(path), keep_best)
         # By their number in the whole search, as they will be ranked there.
@@ -244,9 +179,9 @@ def read_shards(
             position = shard.position(trial.number)
             recorded = None if position is None else RecordedTrial(trial, store, position)
             if recorded is None:
-                notify(f"{path}: trial {trial.number} is not one of {shard}. It is trained by the study itself")
+                notify(f"{path}: trial {trial.number} is not one of {shard}.")
             elif trial.number in kept and not recorded.has_whole_weights():
-                notify(f"{path}: the weights of trial {trial.number} are missing or damaged. It is trained again")
+                notify(f"{path}: the weights of trial {trial.number} are missing or damaged.")
             else:
                 found.append(recorded)
     return RecordedTrials(found)
@@ -257,8 +192,19 @@ def folder_of(path: Path) -> Path:
     return path.with_suffix("")
 
 
+def remove_states(paths: Iterable[Path]) -> None:
+    """Remove the states of trainings in the folders of shards; called when their search is over.
+
+    Args:
+        paths: the files of the shards.
+    """
+    for path in paths:
+        with suppress(OSError):  # they would only take space
+            WeightStore(folder_of(path), 0).remove_states()
+
+
 def _read_shard(
-    path: Path, study_id: str, protocol_sha256: str, notify: Callable[[str], None]
+    path: Path, study_id: str, protocol_sha256: str, notify: Callable[[str], None], plan: RungPlan | None
 ) -> tuple[list[Trial], Shard]:
     """Return the trials of a shard that are whole, under their numbers in the whole search.
 
@@ -269,7 +215,8 @@ def _read_shard(
     # Only a line feed ends a line.
     lines = read_regular_file(path).removesuffix(b"\n").split(b"\n")
     header = ShardHeader.model_validate_json(lines[0])
-    if (header.study, header.protocol_sha256) != (study_id, protocol_sha256):
+    shard = find_shard(Shard(header.shard, header.n_shards, header.rung), plan)
+    if (header.study, header.protocol_sha256) != (study_id, protocol_sha256) or shard is None:
         raise UserError(f"{path}: was made with another config, data or code.")
     trials = []
     with pause_collection():
@@ -279,10 +226,22 @@ def _read_shard(
             except ValueError:
                 parsed = None
             if parsed is None or parsed.sha256 != _digest(parsed.trial.model_dump_json()):
-                notify(f"{path}, line {row}: is damaged. Its trial is trained again")
+                notify(f"{path}, line {row}: is damaged.")
             else:
                 trials.append(parsed.trial)
-    return trials, Shard(header.shard, header.n_shards)
+    return trials, shard
+
+
+def find_shard(shard: Shard, plan: RungPlan | None) -> Shard | None:
+    """Return a shard with the trials that are divided; None: its search has no such rung.
+
+    Args:
+        shard: by its number, and its rung if it has one.
+        plan: the trials of its search by their rungs; None: it has none.
+    """
+    if plan is None or shard.rung is None:
+        return shard if plan is None and shard.rung is None else None
+    return replace(shard, trials=plan.trials[shard.rung - 1]) if shard.rung <= len(plan.trials) else None
 
 
 def _first_line(error: Exception, path: Path) -> str:

@@ -14,6 +14,7 @@ from blindtune.core.budget import Budget
 from blindtune.core.validation import Strict
 from blindtune.records.trial import Trial
 from blindtune.search_space import Hyperparameters, Space
+from blindtune.tuners.rungs import BracketRung
 
 if TYPE_CHECKING:
     import numpy as np
@@ -216,6 +217,30 @@ class TunerConfig(Strict):
         with and without scores.
         """
         return True
+
+    @property
+    def plans_rungs(self) -> bool:
+        """Whether proposals need scores between rungs alone, which `list_rungs` knows before the search begins.
+
+        Then several jobs can train parts of a rung at the same time (``shards``). What a bracket begins with must
+        depend on no score. Tests compare `list_rungs` with what a tuner proposes.
+        """
+        return False
+
+    def list_rungs(self, space: Space, budget: Budget, epochs: int) -> Iterable[BracketRung]:
+        """List the rungs of all brackets, in the order in which their sets are proposed; may have no end.
+
+        Called if `plans_rungs`. A set that ends a cross-validation, the best on all of train, is not among them.
+
+        Args:
+            space: the search space.
+            budget: what the search may spend.
+            epochs: epochs of one complete training.
+
+        Raises:
+            ValueError: the budget does not cover one set.
+        """
+        raise NotImplementedError
 
     @property
     def proposes_one_at_a_time(self) -> bool:

@@ -1,5 +1,8 @@
 """Config of Keras Tuner (Shawki et al. 2021, Table 2)."""
 
+from collections.abc import Iterator
+from itertools import count
+from math import ceil, log
 from typing import Literal
 
 from pydantic import Field
@@ -8,6 +11,7 @@ from blindtune.core.bounds import MAX_EPOCHS, MAX_FACTOR, MAX_TRIALS
 from blindtune.core.budget import Budget
 from blindtune.search_space import Space
 from blindtune.tuners.base import TunerConfig, check_fidelity, check_grid
+from blindtune.tuners.rungs import BracketRung
 
 #: Keys that only one algorithm takes.
 _ALGORITHM_OF_KEY = {
@@ -74,6 +78,25 @@ class KerasTunerConfig(TunerConfig):
     def proposals_need_scores(self) -> bool:
         """Whether a proposal depends on scores: with the Gaussian process, and with Hyperband after its first rung."""
         return self.algorithm in ("bayesian", "hyperband")
+
+    @property
+    def plans_rungs(self) -> bool:
+        """Whether proposals need scores between rungs alone: with Hyperband."""
+        return self.algorithm == "hyperband"
+
+    def list_rungs(self, space: Space, budget: Budget, epochs: int) -> Iterator[BracketRung]:
+        """List the rungs of Hyperband, counted as in Keras Tuner 1.4 (``HyperbandOracle``)."""
+        factor, longest = self.factor or 3, self.max_epochs or epochs
+        n_brackets, shortest = 0, float(longest)
+        while shortest >= 1:
+            n_brackets, shortest = n_brackets + 1, shortest / factor
+        # That of the last bracket, which has one rung.
+        size = ceil(1 + log(longest, factor))
+        for _ in count() if self.hyperband_iterations is None else range(self.hyperband_iterations):
+            for bracket in reversed(range(n_brackets)):
+                for left in reversed(range(bracket + 1)):
+                    n_trials = ceil(size / (bracket + 1) * factor**left)
+                    yield BracketRung(bracket - left + 1, n_trials, ceil(longest / factor**left))
 
     @property
     def proposes_one_at_a_time(self) -> bool:

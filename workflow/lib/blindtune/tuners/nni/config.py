@@ -1,5 +1,8 @@
 """Config of Microsoft NNI 2.10 (2022), which is no longer maintained."""
 
+from collections.abc import Iterator
+from itertools import count
+from math import ceil, floor
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -11,6 +14,7 @@ from blindtune.tuners.base import Conditions, TunerConfig, check_fidelity, check
 from blindtune.tuners.engine_space import check_grid_size
 from blindtune.tuners.engines import refuse_by_name
 from blindtune.tuners.nni.pruners import NniNoPrunerConfig, NniPrunerConfig
+from blindtune.tuners.rungs import BracketRung
 
 #: Tuners and advisors of NNI that are not offered, and why.
 _REFUSED = {
@@ -32,6 +36,12 @@ _REFUSED_ASSESSORS = {
     "curve-fitting": "with NumPy 1.24 and later it logs an error at every epoch, and ends no training "
     "(microsoft/nni#5604); take median",
 }
+
+#: With Hyperband, one set in this many is promoted, if the config does not say how many.
+DEFAULT_ETA = 3
+
+#: By which NNI rounds the sizes of rungs.
+_EPSILON = 1e-6
 
 #: Keys that only some algorithms take.
 _ALGORITHMS_OF_KEY = {
@@ -126,6 +136,22 @@ class NniConfig(TunerConfig):
         return self.algorithm not in ("random", "grid") or self.pruner.algorithm != "none"
 
     @property
+    def plans_rungs(self) -> bool:
+        """Whether proposals need scores between rungs alone: with Hyperband."""
+        return self.promotes_trials
+
+    def list_rungs(self, space: Space, budget: Budget, epochs: int) -> Iterator[BracketRung]:
+        """List the rungs of Hyperband, counted as in NNI 2.10 (``hyperband_advisor.Bracket``)."""
+        eta = self.eta or DEFAULT_ETA
+        most = count_rungs(epochs, eta) - 1
+        for _ in count():
+            for bracket in range(most, -1, -1):
+                n_sets = ceil((most + 1) * eta**bracket / (bracket + 1) - _EPSILON)
+                for rung in range(bracket + 1):
+                    ends = floor(epochs / eta**bracket * eta**rung + _EPSILON)
+                    yield BracketRung(rung + 1, floor(n_sets / eta**rung + _EPSILON), ends)
+
+    @property
     def proposes_one_at_a_time(self) -> bool:
         """Whether it needs each score before the next proposal; Hyperband gives a rung."""
         return self.proposals_need_scores and not self.promotes_trials
@@ -137,3 +163,16 @@ class NniConfig(TunerConfig):
             check_grid_size(space, "NNI")
         if self.promotes_trials:
             check_fidelity(space, "NNI's hyperband")
+
+
+def count_rungs(epochs: int, eta: int) -> int:
+    """Return the number of rungs of the longest bracket: one, and one for each time that `eta` divides the epochs.
+
+    Args:
+        epochs: of a complete training.
+        eta: one set in this many is promoted.
+    """
+    rungs = 1
+    while eta**rungs <= epochs:
+        rungs += 1
+    return rungs

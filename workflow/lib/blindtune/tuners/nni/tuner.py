@@ -12,13 +12,12 @@ from blindtune.records.trial import Trial
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.tuners.base import FixedListTuner, Proposal, RungTuner, Tuner, TunerContext
 from blindtune.tuners.engine_space import EngineDimension, list_dimensions, list_grid_sets, to_hyperparameters
-from blindtune.tuners.nni.config import NniConfig
+from blindtune.tuners.nni.config import DEFAULT_ETA, NniConfig, count_rungs
 from blindtune.tuners.nni.pruners import NniNoPrunerConfig
 from blindtune.tuners.pruned import PrunedTuner, StoppingRule, last_objective
 
 _DEFAULT_N_INITIAL = 20
 _DEFAULT_POPULATION = 32
-_DEFAULT_ETA = 3
 
 #: End of the name that the Hyperband advisor is told of a hyperparameter; no name of its own has it.
 _SUFFIX = " "
@@ -63,7 +62,7 @@ def _create_tuner(config: NniConfig, context: TunerContext) -> Tuner:
         case "evolution":
             return NniTuner(space, _create_evolution_tuner(config.population_size or _DEFAULT_POPULATION, seed), seed)
         case "hyperband":
-            return BracketTuner(space, config.eta or _DEFAULT_ETA, context.epochs, seed)
+            return BracketTuner(space, config.eta or DEFAULT_ETA, context.epochs, seed)
 
 
 def build_search_space(space: Space) -> dict[str, Any]:
@@ -200,7 +199,7 @@ class BracketTuner(RungTuner):
         self._eta = eta
         self._epochs = epochs
         self._random_state = np.random.RandomState(seed)
-        self._max_s = _count_rungs(epochs, eta) - 1
+        self._max_s = count_rungs(epochs, eta) - 1
         self._n_brackets = 0
         self._bracket: Any = None
         self._waiting: deque[tuple[str, dict[str, Any]]] = deque()
@@ -243,14 +242,6 @@ class BracketTuner(RungTuner):
         n_sets, epochs = self._bracket.get_n_r()
         drawn = self._bracket.get_hyperparameter_configurations(n_sets, epochs, self._built, self._random_state)
         self._waiting.extend((name, dict(parameters)) for name, parameters in drawn)
-
-
-def _count_rungs(epochs: int, eta: int) -> int:
-    """Return the number of rungs of the longest bracket: one, and one for each time that `eta` divides the epochs."""
-    rungs = 1
-    while eta**rungs <= epochs:
-        rungs += 1
-    return rungs
 
 
 def _create_rule(config: NniConfig) -> StoppingRule:

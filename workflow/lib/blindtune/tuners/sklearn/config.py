@@ -1,5 +1,6 @@
 """Config of scikit-learn: lists of sets (guide, 5.1.1) and searchers (guide, 5.1)."""
 
+from collections.abc import Iterator
 from typing import Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
@@ -8,7 +9,9 @@ from blindtune.core.bounds import MAX_EPOCHS, MAX_FACTOR
 from blindtune.core.budget import Budget
 from blindtune.search_space import Space
 from blindtune.tuners.base import TunerConfig, check_fidelity, check_grid, max_epochs
+from blindtune.tuners.rungs import BracketRung
 from blindtune.tuners.sklearn.budget import Rung, halving_rungs, max_affordable_sets
+from blindtune.tuners.sklearn.grid import count_grid
 
 _LISTS = ("parameter-sampler", "parameter-grid")
 _GRIDS = ("parameter-grid", "grid-search", "halving-grid-search")
@@ -100,6 +103,22 @@ class SklearnConfig(TunerConfig):
     def proposals_need_scores(self) -> bool:
         """Whether a proposal depends on scores: with halving, after its first rung."""
         return self._is_halving
+
+    @property
+    def plans_rungs(self) -> bool:
+        """Whether proposals need scores between rungs alone: with halving."""
+        return self._is_halving
+
+    def list_rungs(self, space: Space, budget: Budget, epochs: int) -> Iterator[BracketRung]:
+        """List the rungs of halving, which is one bracket; on folds, each set is as many trials."""
+        limit = budget.max_trials()
+        if self.algorithm in _GRIDS:
+            limit = min(limit, count_grid(space))
+        number, before = 1, 0
+        for rung in self._rungs(self.count_sets(space, budget, epochs, limit), epochs):
+            if rung.epochs > before:  # one that repeats the epochs of the one before has the same scores
+                yield BracketRung(number, rung.n_sets * (self.folds or 1), rung.epochs)
+                number, before = number + 1, rung.epochs
 
     def check(self, space: Space, budget: Budget, epochs: int) -> None:
         """Refuse grids without lists of values, halving over searched epochs, and budgets that plan no search."""

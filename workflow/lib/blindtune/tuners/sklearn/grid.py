@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import islice
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from blindtune.search_space import Hyperparameters, HyperparameterSpec, Space
@@ -39,6 +40,11 @@ def list_grid(space: Space, limit: int | None = None) -> Iterator[Hyperparameter
     # One dict for each combination of active parameters: a plain dict would repeat sets that differ only in values of
     # inactive parameters.
     return (dict(point) for point in islice(ParameterGrid(_list_branches(space)), limit))
+
+
+def count_grid(space: Space) -> int:
+    """Return the number of sets of `list_grid`, without listing them."""
+    return sum(prod(map(len, branch.values())) for branch in _list_branches(space))
 
 
 def _list_branches(space: Space) -> list[dict[str, list[Any]]]:
