@@ -500,13 +500,18 @@ def _cut_unclear(
     Returns:
         The parts, and the number of the region of each.
     """
+    import shapely
+
     if not lost.shape[1]:
         return shapes, numbers
-    by_region: dict[int, list[int]] = {}
-    for region, box in lost.T.tolist():
-        by_region.setdefault(region, []).append(box)
-    outer = [(part, box) for part, region in enumerate(numbers.tolist()) for box in by_region.get(region, [])]
-    parts, cuts = np.array(outer, dtype=np.int64).reshape(-1, 2).T
+    # A region of many vertices is in many parts, and few of them are near a box.
+    tree, keys = shapely.STRtree(boxes.shapes), lost[0] * len(boxes.shapes) + lost[1]
+    pairs = [np.zeros((2, 0), np.int64)]
+    for first in range(0, len(shapes), _PAIRS_AT_ONCE):
+        part, box = tree.query(shapes[first : first + _PAIRS_AT_ONCE], predicate="intersects")
+        part += first
+        pairs.append(np.stack([part, box])[:, np.isin(numbers[part] * len(boxes.shapes) + box, keys)])
+    parts, cuts = np.concatenate(pairs, axis=1)
     found, of_parts = _subtract(shapes.copy(), parts, boxes.shapes[cuts], oddities).list_parts()
     for box, count in zip(*np.unique(lost[1], return_counts=True), strict=True):
         one = boxes.regions[box]
