@@ -411,8 +411,6 @@ class OpenRecording(OpenRawFile):
         notes += signals.warnings
         names = [montages.parse_label(self._header.labels[number]).first for number in self._channels]
         dropouts, references = segments.find_dropouts(checked, names)
-        if references:
-            notes.append(f"{' and '.join(references)} flat in all segments; taken as the reference of the recording")
         kept = []
         for candidate, quality, dropped in zip(offered, checked, dropouts, strict=True):
             reason = quality.reason or ("flat" if dropped else None)
@@ -421,6 +419,8 @@ class OpenRecording(OpenRawFile):
             else:
                 counts = left_out.setdefault(f"{reason} segments", dict.fromkeys(CLASSES, 0))
                 counts[candidate.label] += 1
+        if kept and references:
+            notes.append(f"{' and '.join(references)} flat in all segments; taken as the reference of the recording")
         self._check_amplitude(amplitudes)
         return kept
 
