@@ -730,7 +730,7 @@ def _is_random(records: Records, search: ScoredSearch) -> bool:
     """Return whether the sets of a search are independent draws: those of others depend on their order."""
     runs = [run for run in records.of(search.dataset, search.system) if run.seed == search.seed]
     settings = runs[0].card.get("settings", {}) if runs else {}
-    return settings.get("tuner", {}).get("algorithm", "random") == "random"
+    return bool(settings.get("tuner", {}).get("algorithm", "random") == "random")
 
 
 def post_mortem(records: Records) -> str:
