@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from blindtune.report.answer import DatasetAnswer, answer_all, headline
+from blindtune.report.answer import DatasetAnswer, answer_all, headline, list_names
 from support.report_records import RecordsBuilder
 
 
@@ -91,7 +91,7 @@ def test_headline_of_many_datasets_counts_them(tmp_path: Path) -> None:
     builder = RecordsBuilder(tmp_path / "study", systems=["mlp_m1", "mlp_a1"], seeds=[1, 2, 3], datasets=datasets)
     builder.errors |= {"mlp_m1": 0.1, "mlp_a1": 0.4}
     assert headline(builder.write().record().read()) == (
-        "The manual model is better on 4 of 4 datasets (set_a, set_b, set_c and set_d). 1 of the 4 have stand-in data."
+        "The manual model is better on 4 of 4 datasets (set_a, set_b, set_c and set_d). 1 of the 4 has stand-in data."
     )
 
 
@@ -132,3 +132,10 @@ def test_answer_of_equal_models_is_equivalent(tmp_path: Path) -> None:
     records = RecordsBuilder(tmp_path / "study", systems=["mlp_m1", "mlp_a1"]).read()
     [wide] = answer_all(replace(records, margin=60.0))
     assert wide.equivalent and "less than 60 points" in wide.sentence
+
+
+def test_list_names_is_short() -> None:
+    """A sentence names the first datasets of many and counts the others; the number of words has a bound."""
+    assert [list_names(names) for names in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]
+    assert list_names("abcdefgh") == "a, b, c, d, e, f, g and h"
+    assert list_names("abcdefghijkl") == "a, b, c, d, e, f, g and 5 more"

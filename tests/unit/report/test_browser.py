@@ -107,6 +107,17 @@ def test_all_rows_are_sorted_and_filtered(rows: Page) -> None:
     assert kept.first.is_visible() and {row.split()[0] for row in kept.all_inner_texts()} == {"set_1"}
 
 
+def test_bar_of_very_many_parts_stays_low(rows: Page) -> None:
+    """The bar of links, which stays on the screen, takes a small part of it however many datasets there are."""
+    rows.evaluate("""() => {
+      const list = document.querySelector("nav ul"), item = list.lastElementChild;
+      for (let at = 0; at < 150; at++) list.append(item.cloneNode(true));
+    }""")
+    assert rows.evaluate("document.querySelector('nav').offsetHeight") < 90
+    rows.locator("nav li").last.locator("a").focus()
+    assert rows.locator("nav li").last.is_visible()
+
+
 def test_bounds_are_sorted_as_numbers(rows: Page) -> None:
     """A bound such as "< 0.001" is sorted by its number, and what is no number comes last."""
     open_all(rows)

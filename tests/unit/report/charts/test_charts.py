@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blindtune import stages
+from blindtune.records.trial import Trial
 from blindtune.report.charts import assemble, collect
 from blindtune.report.charts.registry import CHART_FILES, CHARTS, LIBRARY, SCRIPT
 from blindtune.report.charts.spec import round_number
@@ -135,6 +136,12 @@ def test_trials_are_those_of_the_log(records: ReportRecords) -> None:
     assert values == sorted(values, reverse=True), "the lowest must be drawn on top"
 
 
+def replace_search(records: ReportRecords, trials: list[Trial]) -> DatasetRecords:
+    """Return the first dataset with these trials of one search with the first seed, and none of other tuners."""
+    found: dict[str, list[list[Trial]]] = {name: [[], []] for name in SYSTEMS[2:6]}
+    return replace_trials(records.datasets[0], {**found, "kt_random": [trials, []]})
+
+
 def test_parallel_says_what_the_best_trials_have(records: ReportRecords) -> None:
     """Numbered names are together, a logarithmic axis says so, and the text has the best set and the lowest tenth."""
     sets = [
@@ -143,8 +150,7 @@ def test_parallel_says_what_the_best_trials_have(records: ReportRecords) -> None
         for number in range(40)
     ]
     trials = [make_trial(number, 0.5 - number / 100, values) for number, values in enumerate(sets)]
-    others = {name: [[], []] for name in SYSTEMS[3:6]}
-    dataset = replace_trials(records.datasets[0], {"kt_random": [trials, []]} | others)
+    dataset = replace_search(records, trials)
     spec = build("parallel", dataset, records)
     titles = json.loads(re.match(r"\[.*?\]", spec["layer"][0]["encoding"]["x"]["axis"]["labelExpr"])[0])  # type: ignore[index]
     assert titles == ["units_1 (log)", "units_2", "activation_1", "rate (log)", "dev error (%)"]
@@ -160,8 +166,7 @@ def test_parallel_says_what_the_best_trials_have(records: ReportRecords) -> None
 def test_parallel_has_numbers_of_any_size(records: ReportRecords) -> None:
     """Numbers beyond 64 bits and near 0 have an axis with short labels."""
     trials = [make_trial(at, 0.1 * at, {"huge": 10.0 ** (30 * at), "tiny": 10.0 ** (-40 * at)}) for at in range(1, 6)]
-    others = {name: [[], []] for name in SYSTEMS[3:6]}
-    dataset = replace_trials(records.datasets[0], {"kt_random": [trials, []]} | others)
+    dataset = replace_search(records, trials)
     spec = build("parallel", dataset, records)
     labels = [row["label"] for row in spec["datasets"]["ticks"]]
     assert labels[:6] == ["1e+30", "1e+90", "1e+150", "1e-200", "1e-120", "1e-40"]

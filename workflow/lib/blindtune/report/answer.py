@@ -21,6 +21,8 @@ AnswerVerdict = Literal["manual better", "tuned better", "cannot be told apart",
 
 #: Up to so many datasets the sentence of the whole report has each with its interval.
 FEW_DATASETS = 3
+#: A sentence names so many datasets at most; the picture below it has all.
+MOST_NAMES = 8
 #: The beginnings of the names of the published systems, manual and tuned.
 _PUBLISHED_NAMES = (("MLP-M", "Manual"), ("MLP-A", "Auto"))
 
@@ -99,16 +101,20 @@ def headline(records: ReportRecords) -> str:
     for answer in answers:
         titles.setdefault(answer.verdict, []).append(_with_interval(answer) if few else names[answer.dataset])
     found = [verdict for verdict in _SUMMARIES if verdict in titles]
-    parts = [_SUMMARIES[verdict].format(_listed(titles[verdict])) for verdict in found]
+    parts = [_SUMMARIES[verdict].format(list_names(titles[verdict])) for verdict in found]
     if not few:
         datasets = f" of {len(answers)} datasets"
         counts = [f"{len(titles[verdict])}{'' if at else datasets}" for at, verdict in enumerate(found)]
         named = zip(found, counts, strict=True)
-        parts = [_SUMMARIES[verdict].format(f"{count} ({_listed(titles[verdict])})") for verdict, count in named]
+        parts = [_SUMMARIES[verdict].format(f"{count} ({list_names(titles[verdict])})") for verdict, count in named]
     stand_ins = sum(answer.stand_in for answer in answers)
-    warning = f" {stand_ins} of the {len(answers)} have stand-in data." if stand_ins and not few else ""
+    warning = (
+        f" {stand_ins} of the {len(answers)} {'has' if stand_ins == 1 else 'have'} stand-in data."
+        if stand_ins and not few
+        else ""
+    )
     seen = [names[answer.dataset] for answer in answers if answer.manual.qualification or answer.tuned.qualification]
-    doubt = f" Not every decode is known to be blind on {_listed(seen)}." if seen else ""
+    doubt = f" Not every decode is known to be blind on {list_names(seen)}." if seen else ""
     sentence = "; ".join(parts)
     return f"{sentence[0].upper()}{sentence[1:]}.{warning}{doubt}"
 
@@ -271,5 +277,8 @@ def _shown(metric: str, scaled: float) -> str:
     return format_change(metric, scaled / get_scale(metric))
 
 
-def _listed(names: Sequence[str]) -> str:
+def list_names(names: Sequence[str]) -> str:
+    """Return names as a part of a sentence; of more than `MOST_NAMES` the first, and how many there are besides."""
+    if len(names) > MOST_NAMES:
+        return f"{', '.join(names[: MOST_NAMES - 1])} and {len(names) - MOST_NAMES + 1} more"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

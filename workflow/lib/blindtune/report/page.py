@@ -9,7 +9,7 @@ from typing import Any
 from blindtune.core.files import digest_file, write_text
 from blindtune.core.paths import ResultPaths
 from blindtune.decoding.known_heads import keep_head
-from blindtune.report.answer import DatasetAnswer, answer_all, headline
+from blindtune.report.answer import DatasetAnswer, answer_all, headline, list_names
 from blindtune.report.charts.assemble import Chart, assemble_charts
 from blindtune.report.contents import FIGURES, SECTIONS, TEMPLATES, VIEWS, Section, View
 from blindtune.report.decodes import describe_uses
@@ -182,7 +182,7 @@ def _content(records: ReportRecords, tables: Path, figures: Path) -> dict[str, A
         "faults": [*records.ledger_faults, *_missing_drawings(records)],
         "versions": _versions(records),
         "doubled": [(run.card.study, run.doubled) for run in records.runs if run.doubled],
-        "stand_in": [dataset.name for dataset in records.datasets if dataset.stand_in],
+        "stand_in": list_names(stand_ins) if (stand_ins := _name_stand_ins(records)) else "",
     }
 
 
@@ -244,6 +244,10 @@ def _missing_drawings(records: ReportRecords) -> list[str]:
         for dataset in records.datasets
         if dataset.uses.lacks_drawing
     ]
+
+
+def _name_stand_ins(records: ReportRecords) -> list[str]:
+    return [dataset.name for dataset in records.datasets if dataset.stand_in]
 
 
 def _listed(folder: Path, file: str) -> tuple[str, str]:
