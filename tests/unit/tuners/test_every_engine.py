@@ -129,3 +129,20 @@ def test_batch_ends_with_its_rung(library: str, at_once: int) -> None:
             found.append([values, proposal.parent, proposal.epochs])
             made.tell(finished_trial(score, hyperparameters=values))
     assert found == expected
+
+
+@pytest.mark.parametrize("library", HYPERBANDS)
+def test_batches_are_those_of_single_sets_in_a_small_space(library: str) -> None:
+    """Where a rung holds a set several times, batches of any size give the same proposals too."""
+    content = {"units": {"type": "int", "low": 1, "high": 3}, "dropout": {"type": "bool"}}
+    for seed in range(6):
+        found = []
+        for at_once in (1, 64):
+            made = build_tuner(tuner(library, "hyperband"), Space.model_validate(content), 22, seed)
+            sets: list[Any] = []
+            while len(sets) < 22 and (asked := made.ask_batch(min(at_once, 22 - len(sets)))):
+                for proposal in asked:
+                    sets.append([proposal.hyperparameters, proposal.parent, proposal.epochs])
+                    made.tell(finished_trial(len(sets) % 7 / 7, hyperparameters=proposal.hyperparameters))
+            found.append(sets)
+        assert found[0] == found[1]

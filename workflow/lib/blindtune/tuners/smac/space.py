@@ -40,10 +40,12 @@ def build_configuration_space(space: Space, seed: int) -> "ConfigurationSpace":
 
 def _build_parameter(told: EngineDimension) -> Any:
     import ConfigSpace
+    import numpy as np
 
     match told.kind:
         case "category":
-            return ConfigSpace.Categorical(told.name, range(told.count))
+            # A default of the type that is drawn: sets that are equal must have one hash, which is that of their text.
+            return ConfigSpace.Categorical(told.name, range(told.count), default=np.int64(0))
         case "index":
             return ConfigSpace.Integer(told.name, (0, told.count - 1))
         case "number":

@@ -138,8 +138,9 @@ class RungFacadeTuner(RungTuner, FacadeTuner):
             budget = intensifier._budgets_in_stage[bracket][stage]
             for _, configurations in rungs:
                 if budget == last.budget and last.config in configurations:
-                    keys = [(one, [info.budget for info in _list_trials(history, one)]) for one in configurations]
-                    return sum(budget not in budgets for _, budgets in keys)
+                    # SMAC's first rung may hold a set several times, which is tried once.
+                    distinct = dict.fromkeys(configurations)
+                    return sum(budget not in {info.budget for info in _list_trials(history, one)} for one in distinct)
         raise RuntimeError("SMAC has no rung with its last set")
 
     def _propose(self, info: Any) -> Proposal:
