@@ -54,3 +54,21 @@ def test_verdicts_hold_systems_as_data(tmp_path: Path) -> None:
     [budget] = library_verdicts.measure_budget(datasets, "optuna")
     assert budget.facts == {"shares": Span([1.0] * 4)}
     assert choices.classify_complexity(datasets[0]) in ("low", "medium or high")
+
+
+def test_many_random_searches_are_given_by_their_range(tmp_path: Path) -> None:
+    """A few systems are named with their errors; more are a number and a range, as ten names hide the answer."""
+    builder = RecordsBuilder(tmp_path / "tiny", seeds=[1, 2], systems=["mlp_m1", "kt_random", "opt_tpe"]).write()
+    records = read_records(builder.root, builder.compare, builder.seeds)
+    [random] = [one for one in records.datasets[0].systems if one.name == "kt_random"]
+    facts: dict[str, Any] = {"own": "x"}
+    few = render_verdicts([Verdict("algorithm", "better", facts | {"random": [random]})])
+    many = render_verdicts([Verdict("algorithm", "better", facts | {"random": [random] * 5})])
+    error = few.removeprefix("better: x against random search (kt_random, ").split(" (")[0]
+    assert error.endswith("%")
+    assert many == f"better: x against random search (5 of them, {error} to {error})"
+
+
+def test_names_are_joined_as_in_a_sentence() -> None:
+    """Three libraries are "a, b and c"."""
+    assert [library_verdicts._join(list("abc")[:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]

@@ -4,7 +4,7 @@ A library is called better or worse only where the statistics distinguish the tw
 verdicts as sentences.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,7 +21,7 @@ from blindtune.report.searches import (
 from blindtune.report.stats.comparisons import PairComparison, compare_report
 from blindtune.report.stats.statistics import mean
 from blindtune.report.tables.times import PARTS, compute_mean_seconds
-from blindtune.report.verdict import Fact, Span, Verdict
+from blindtune.report.verdict import MAX_NAMED, Fact, Span, Verdict
 
 
 @dataclass(frozen=True)
@@ -297,11 +297,12 @@ def _judge_error_on(each: ComparedDataset, library: str) -> Verdict:
         return verdict("not decided: alone", {"own": own})
     lower = [name for name, other in best.items() if _is_lower(other, own) and each.differs(own, other)]
     if lower:
-        return verdict("higher", {"own": own, "libraries": " and ".join(lower)})
+        return verdict("higher", {"own": own, "libraries": _join(lower)})
     equal = [name for name, other in best.items() if not each.differs(own, other)]
     if not equal:
         return verdict("lowest", {"own": own})
-    return verdict(_why_undecided(each), {"own": own, "libraries": " and ".join(equal)})
+    everyone = len(equal) == len(best) > MAX_NAMED
+    return verdict(_why_undecided(each), {"own": own, "libraries": "any other library" if everyone else _join(equal)})
 
 
 def _judge_algorithm_on(each: ComparedDataset, own: SystemRecords) -> Verdict:
@@ -314,6 +315,11 @@ def _judge_algorithm_on(each: ComparedDataset, own: SystemRecords) -> Verdict:
     lower = [_is_lower(own, system) for system in random]
     decision = "better" if all(lower) else "worse" if not any(lower) else "between"
     return verdict(decision, {"own": own, "random": random})
+
+
+def _join(names: Sequence[str]) -> str:
+    """Return names as a sentence lists them: "a", "a and b", "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _why_undecided(each: ComparedDataset) -> str:

@@ -54,6 +54,9 @@ class Verdict:
     dataset: str | None = None
 
 
+#: The most systems that a sentence names one by one; of more it gives the number, the lowest and the highest.
+MAX_NAMED = 4
+
 #: The clauses of the sentence for each question and decision; facts are in braces.
 SENTENCES: dict[tuple[Question, str], list[str]] = {
     ("error", "lowest"): ["lowest: {own}"],
@@ -63,9 +66,9 @@ SENTENCES: dict[tuple[Question, str], list[str]] = {
         "not decided: {own}; not compared with {libraries}, since a single seed leaves the variance over seeds unknown"
     ],
     ("error", "not decided: equal"): ["not decided: {own}; not distinguishable from {libraries}"],
-    ("algorithm", "better"): ["better: {own} against {random}"],
-    ("algorithm", "worse"): ["worse: {own} against {random}"],
-    ("algorithm", "between"): ["between several random searches: {own} against {random}"],
+    ("algorithm", "better"): ["better: {own} against random search ({random})"],
+    ("algorithm", "worse"): ["worse: {own} against random search ({random})"],
+    ("algorithm", "between"): ["between several random searches: {own} against random search ({random})"],
     ("algorithm", "not decided: alone"): ["not decided: {own}; no random search with the same budget was run"],
     ("algorithm", "not decided: single seed"): [
         "not decided: {own}; not compared with random search ({random}), since a single seed leaves the variance over "
@@ -140,6 +143,9 @@ def _format_fact(fact: Fact) -> str:
         return ", ".join(_format_named(name, value) for name, value in fact.items())
     if isinstance(fact, int | str):
         return str(fact)
+    if len(fact) > MAX_NAMED:
+        ordered = sorted(fact, key=lambda system: system.objective("eval"))
+        return f"{len(fact)} of them, {describe_value(ordered[0])} to {describe_value(ordered[-1])}"
     return "; ".join(format_system(system) for system in fact)
 
 
