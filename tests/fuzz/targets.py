@@ -208,7 +208,7 @@ def _binary_table(form: str) -> list[bytes]:
 def _shape(path: Path) -> None:
     """Read the annotation of a slide and compute the areas of its classes."""
     annotation = slide_annotations.read_annotation(path)
-    compute_areas(annotation.regions, {"dcis": ["dcis"], "indc": ["indc"]}, (640, 640))
+    compute_areas(annotation.regions, {"dcis": ["dcis"], "indc": ["indc"]}, (640, 640), annotation.unclear)
 
 
 TARGETS: dict[str, Target] = {
