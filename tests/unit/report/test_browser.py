@@ -180,12 +180,14 @@ def test_page_has_no_serious_finding_of_axe(browser: Browser, report: Path, sche
 
 
 def test_page_fits_a_phone(browser: Browser, report: Path) -> None:
-    """On a phone, nothing but tables and the row of links scrolls to the side."""
+    """On a phone, nothing but tables, figures and the row of links scrolls to the side; figures can be read."""
     with browser.new_context(viewport=PHONE) as context:  # type: ignore[arg-type]
         opened = context.new_page()
         opened.goto(report.as_uri())
         open_all(opened)
         assert opened.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+        image = opened.locator("#figure-splits_set_10 img").bounding_box()
+        assert image is not None and image["width"] > 1.4 * PHONE["width"]
 
 
 def test_first_screen_has_the_answer(page: Page) -> None:

@@ -199,8 +199,9 @@ def _make_content(
             },
             {
                 "data": {"values": [{}]},
-                "mark": {"type": "text", "align": "left", "color": INK, "opacity": 0.7, "dx": 4, "text": "no score"},
-                "encoding": {"x": {"value": 0}, "y": {"value": _STRIP // 2 - 1}},
+                # At the right end: sets that could not be built are at the left one.
+                "mark": {"type": "text", "align": "right", "color": INK, "opacity": 0.7, "dx": -4, "text": "no score"},
+                "encoding": {"x": {"value": "width"}, "y": {"value": _STRIP // 2 - 1}},
             },
         ],
     }
