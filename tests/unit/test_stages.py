@@ -1,5 +1,6 @@
 """The digest of each stage holds all the code that the stage runs, and none of other kinds."""
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -153,13 +154,13 @@ def test_study_and_decode_run_only_digested_code(toy: Any, tmp_path: Path, name:
     check(ran, digested(stages.decode_modules(system, dataset), system))
 
 
-@pytest.mark.parametrize("name", ["knn", "fused_random"])
+@pytest.mark.parametrize("name", ["knn", "fused_random", "skorch_halving"])
 def test_shards_run_only_digested_code(toy: Any, tmp_path: Path, name: str) -> None:
     """Shards, and the study that takes their trials, have all that they ran in the digest of the study."""
     system = system_of(SYSTEMS[name])
     lab = ShardLab(toy.open(), tmp_path, system, budget={"trials": 3} if SYSTEMS[name]["kind"] == "tuner" else None)
     with traced() as ran:
-        lab.run(lab.run_shards(2))
+        lab.run(chain.from_iterable(lab.run_rungs(2)) if "halving" in name else lab.run_shards(2))
     assert "blindtune.study.shard_run" in ran
     check(ran, digested(stages.study_modules(system, read_dataset(DRAWING).config), system))
 
