@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,9 @@ from blindtune.report.page import LONG, write_page
 from blindtune.report.records import DatasetRecords, read_records
 from blindtune.report.searches import accumulate_best, accumulate_epochs
 from blindtune.report.table import ReportTable, Row, to_csv, to_latex, to_markdown
+from blindtune.report.tables import costs
 from blindtune.report.tables import write as tables
+from support import builders
 from support.report_records import RecordsBuilder
 from support.report_searches import PARTS, TUNERS
 
@@ -105,6 +108,21 @@ def test_costs_are_those_of_the_trial_logs(many: RecordsBuilder) -> None:
     assert folds["on_folds"] == 19
     assert rows["digits", "opt_asha"]["pruned"]
     assert rows["digits", "mlp_m1"]["given_trials"] is None
+
+
+def test_costs_count_repeated_sets() -> None:
+    """A set that is tried again counts as repeated, unless it was promoted or is on another fold."""
+    one, two = {"units": 8}, {"units": 16}
+    trials = [
+        builders.trial(0, hyperparameters=one),
+        builders.trial(1, hyperparameters=two),
+        builders.trial(2, None, hyperparameters=one),
+        builders.trial(3, hyperparameters=one),
+        builders.trial(4, hyperparameters=two, parent=1),
+        builders.trial(5, hyperparameters=two, fold=0),
+        builders.trial(6, hyperparameters=two, fold=1),
+    ]
+    assert costs.COUNTED["repeated"](SimpleNamespace(trials=trials)) == 2  # type: ignore[arg-type]
 
 
 def test_times_are_those_of_the_trial_logs(many: RecordsBuilder) -> None:

@@ -45,6 +45,7 @@ FACTS = [
             "ray-tune": "HyperOpt takes errors that are infinite or not a number, and continues.",
             "nni": "TPE takes errors that are infinite or not a number, and continues; it forgets a failed trial. "
             "Curve fitting logs an error at every epoch, and ends no training.",
+            "nevergrad": "CMA and NGOpt take errors that are infinite or not a number, and continue.",
         },
     ),
     LibraryFact(
@@ -94,6 +95,7 @@ FACTS = [
             "vizier": "Any function that returns a number.",
             "ray-tune": "Any function that returns a number.",
             "nni": "Any program that reports a number.",
+            "nevergrad": "Any function that returns a number.",
         },
     ),
 ]

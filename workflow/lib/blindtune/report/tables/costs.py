@@ -1,10 +1,11 @@
 """The table of costs: the budget of each system, what it spent, and the outcomes of its trials."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import get_args
 
-from blindtune.records.trial import Status
+from blindtune.core.files import canonical_json
+from blindtune.records.trial import Status, Trial
 from blindtune.report.records import DatasetRecords, ReportRecords, RunRecords, SystemRecords
 from blindtune.report.searches import sum_study_seconds
 from blindtune.report.stats.statistics import mean
@@ -34,6 +35,7 @@ COUNTED: dict[str, Callable[[RunRecords], float]] = {
     "on_folds": lambda run: sum(trial.fold is not None for trial in run.trials),
     "promoted": lambda run: sum(trial.parent is not None for trial in run.trials),
     "continued": lambda run: sum(trial.trained_before > 0 for trial in run.trials),
+    "repeated": lambda run: _count_repeated(run.trials),
 }
 
 RANDOM_KERAS_TUNER = (
@@ -62,6 +64,12 @@ def build(records: ReportRecords) -> ReportTable:
     return ReportTable("costs", "Budgets and what was spent", rows, columns, _notes(records))
 
 
+def _count_repeated(trials: Sequence[Trial]) -> int:
+    """Count the trials with the configuration of an earlier one, without those that were promoted or are on a fold."""
+    new = [trial for trial in trials if trial.parent is None and trial.fold is None]
+    return len(new) - len({canonical_json(trial.configuration()) for trial in new})
+
+
 def _notes(records: ReportRecords) -> list[str]:
     notes = [
         "Every number is the mean over the seeds. If a budget has several limits, the first that is reached ends the "
@@ -71,7 +79,9 @@ def _notes(records: ReportRecords) -> list[str]:
         "none, but is charged one.",
         "Promoted: repeats the configuration of an earlier trial, usually with more epochs. Continued: starts from "
         "that trial's weights, and only the additional epochs are counted. On a fold: scored within train by "
-        "cross-validation. Ended early: the number of studies whose tuner had nothing more to propose.",
+        "cross-validation. Repeated: has the configuration of an earlier trial and was not promoted, as tuners propose "
+        "to which hyperparameters that are not active are noise. Ended early: the number of studies whose tuner had "
+        "nothing more to propose.",
         "Each candidate of a reference system counts as a trial.",
     ]
     cards = [run.card for run in records.runs if run.card.kind == "tuner"]
@@ -121,7 +131,7 @@ def _format_count(value: Cell) -> str:
 
 
 def _kinds(row: Row) -> str:
-    kinds = {"promoted": "promoted", "continued": "continued", "on_folds": "on a fold"}
+    kinds = {"promoted": "promoted", "continued": "continued", "on_folds": "on a fold", "repeated": "repeated"}
     return ", ".join(f"{_format_count(row[key])} {word}" for key, word in kinds.items() if row[key]) or ABSENT
 
 

@@ -35,7 +35,8 @@ def build(records: ReportRecords) -> ReportTable:
     if any(name in ENGINES for name in names):
         notes.append(
             "What is stated of the optional engines was checked with SMAC 2.4.1, Google Vizier 0.1.24, Ray 2.60.0 with "
-            "HyperOpt 0.3.0, and NNI 2.10, which is no longer maintained. Where nothing is stated, nothing was tried."
+            "HyperOpt 0.3.0, NNI 2.10, which is no longer maintained, and Nevergrad 1.0.12. Where nothing is stated, "
+            "nothing was tried."
         )
     if has_other_metric(records):
         notes.append(f"By what each comparison minimised, in the place of the error: {list_metrics(records.datasets)}.")
