@@ -194,7 +194,7 @@ def test_draw_samples_explains_a_shortage() -> None:
 
 def test_draw_samples_names_bad_and_skipped_files_of_a_short_split() -> None:
     """The message about missing samples says how many files of the split are bad or skipped, with a reason of each."""
-    plain = {"sha256": {}, "group": "a", "split": "train"}
+    plain: dict[str, Any] = {"sha256": {}, "group": "a", "split": "train"}
     found = [Survey(file=name, bad="is empty", **plain) for name in ("b", "a")]
     found += [Survey(file="c", skipped="is not listed", **plain), Survey(**plain | {"file": "d", "split": "dev"})]
     said = (

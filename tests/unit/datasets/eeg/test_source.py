@@ -1,6 +1,7 @@
 """The source of EEG: what is not used of a folder, and what is said of it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,7 +71,7 @@ def test_recordings_without_a_segment_are_named(tmp_path: Path) -> None:
     """The notes name each recording that offers nothing, and which rule left out what."""
     source = eeg_corpus(folder=str(tmp_path), patient="(.)_")
     left_out = {"flat segments": {"background": 3, "seizure": 1}, "loud segments": {"seizure": 2}}
-    plain = {"sha256": {}, "group": "a", "split": "train"}
+    plain: dict[str, Any] = {"sha256": {}, "group": "a", "split": "train"}
     found = [
         Survey(file="a_1.edf", left_out=left_out, **plain),
         Survey(file="a_2.edf", candidates=[Candidate(label="seizure", place={"start": 0.0})], **plain),
