@@ -53,6 +53,10 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
+#: Inches that panels get at least, with their title and labels, and that a row of a legend takes.
+LEAST_PANELS, LEGEND_ROW = 3.1, 0.19
+
+
 @dataclass(frozen=True)
 class SystemStyle:
     """The color, marker and line of a system, the same in every figure."""
@@ -110,6 +114,8 @@ def set_error_axis(axes: "Axes", lowest: float, highest: float) -> None:
 def add_legend_below(figure: "Figure", handles: list[Any], labels: list[str]) -> None:
     """Add a legend below all panels, with as many columns as the longest label allows.
 
+    A figure in which a long legend would leave no room for the panels is made higher.
+
     Args:
         figure: the figure.
         handles: the handles of the entries.
@@ -117,6 +123,8 @@ def add_legend_below(figure: "Figure", handles: list[Any], labels: list[str]) ->
     """
     columns = min(6, len(labels), max(1, int(84 / (max(map(len, labels), default=1) + 9))))
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, handlelength=2.8)
+    needed = LEAST_PANELS + LEGEND_ROW * math.ceil(len(labels) / columns)
+    figure.set_figheight(max(figure.get_figheight(), needed))
 
 
 def escape_dollars(text: str) -> str:

@@ -42,7 +42,7 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
         panels: Any = figure.subplots(1, 2, sharey=True)
         _bars(panels[0], tuners, seconds)
         _bars(panels[1], tuners, 100 * seconds / np.maximum(seconds.sum(axis=1, keepdims=True), 1e-12))
-        panels[0].invert_yaxis()
+        panels[0].set_ylim(len(tuners) - 0.5, -0.5)
         panels[0].set_xlabel("wall seconds of a study")
         panels[1].set_xlabel("share of them (%)")
         panels[1].set_xlim(0, 100)
