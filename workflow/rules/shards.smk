@@ -33,6 +33,8 @@ rule shard:
         files=system_files_content,
         code=study_code,
     message:
-        show_needs("{wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}, shard {wildcards.part}", gpus=True)
+        show_needs(
+            "{wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}, shard {wildcards.part}", gpus=True
+        )
     script:
         "../scripts/shard.py"
