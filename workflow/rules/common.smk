@@ -19,7 +19,7 @@ from blindtune.core.input_digest import MAX_BATCH_BYTES, digest_inputs
 from blindtune.core.job_claims import end_on_hangup, hold_run, refuse_outputs_in_use
 from blindtune.core.paths import DEFAULT_LEDGER, ResultPaths
 from blindtune.core.post_mortem_paths import post_mortem_file
-from blindtune.core.shards import Shard
+from blindtune.core.shards import Shard, shard_file
 from blindtune.core.shared_files import check_shared_files
 from blindtune.core.side_files import (
     count_times_made_again,
@@ -177,7 +177,7 @@ def shards_of(wildcards, seed):
 def shard_files(wildcards):
     seeds = [wildcards.seed] if "seed" in wildcards.keys() else CONFIG.seeds
     return [
-        PATHS.shard(wildcards.dataset, wildcards.system, seed, shard.name)
+        shard_file(PATHS, wildcards.dataset, wildcards.system, seed, shard.name)
         for seed in seeds
         for shard in shards_of(wildcards, seed)
     ]
@@ -188,7 +188,7 @@ def earlier_shard_files(wildcards):
     rung, seed = Shard.parse(wildcards.part).rung, wildcards.seed
     shards = shards_of(wildcards, seed) if rung is not None else []
     earlier = [shard for shard in shards if shard.rung is not None and shard.rung < rung]
-    return [PATHS.shard(wildcards.dataset, wildcards.system, seed, shard.name) for shard in earlier]
+    return [shard_file(PATHS, wildcards.dataset, wildcards.system, seed, shard.name) for shard in earlier]
 
 
 def corpus_folder(wildcards):

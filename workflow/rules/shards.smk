@@ -2,8 +2,8 @@
 
 In: what the study reads, and for a search that promotes trials the outcomes of all shards of the rungs before.
 Out: shards/<dataset>/<system>/<seed>/<part>.jsonl, the outcomes of its trials, which the study takes in its own order;
-a part is <shard>-of-<shards> or rung<rung>-<shard>-of-<shards>. What a shard has trained so far is in the folder of that name, which is not
-declared as an output, so that Snakemake never deletes it: a shard that was killed goes on from there.
+a part is <shard>-of-<shards> or rung<rung>-<shard>-of-<shards>. What a shard has trained so far is in the folder of that
+name, which is not declared as an output, so that Snakemake never deletes it: a shard that was killed goes on from there.
 """
 
 
@@ -14,7 +14,7 @@ rule shard:
         features=features_file,
         earlier=earlier_shard_files,
     output:
-        outcomes=PATHS.shard("{dataset}", "{system}", "{seed}", "{part}"),
+        outcomes=shard_file(PATHS, "{dataset}", "{system}", "{seed}", "{part}"),
     log:
         PATHS.log("shard", "{dataset}", "{system}", "{seed}", "{part}"),
     wildcard_constraints:

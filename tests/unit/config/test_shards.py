@@ -83,7 +83,7 @@ def test_one_shard_is_none(tmp_path: Path) -> None:
 
 
 def test_describe_plan_names_divided_searches(tmp_path: Path) -> None:
-    """The plan says which searches are divided."""
+    """The plan names the searches that are divided."""
     assert describe_plan(read(build(tmp_path, tuned()), "my.yaml")) == (
         "searches that are divided into shards, for each seed: it on toy 4."
     )
@@ -103,6 +103,11 @@ def test_describe_plan_names_divided_searches(tmp_path: Path) -> None:
             tuned({"library": "smac", "algorithm": "hyperband"}),
             {},
             "smac's hyperband takes the sets of its rungs from its own history of scores",
+        ),
+        (
+            tuned({"library": "keras-tuner", "algorithm": "hyperband"}),
+            {"shards": {"it": 201}},
+            "each rung of a search is divided into at most 200, not 201",
         ),
         (tuned(RANDOM | {"pruner": {"algorithm": "median"}}), {}, "ends them early by those"),
         (tuned(), {"budget": {"trials": 9, "seconds": 60}}, "budget.seconds ends the search"),

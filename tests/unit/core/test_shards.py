@@ -8,7 +8,7 @@ from blindtune.core.shards import Shard
 
 @pytest.mark.parametrize("shard", [Shard(1, 4), Shard(3, 3, 2), Shard(10_000, 10_000, 99)])
 def test_name_of_a_shard_is_read_back(shard: Shard) -> None:
-    """A name says which part of which rung it is."""
+    """A name tells which part of which rung it is."""
     assert Shard.parse(shard.name) == shard
 
 

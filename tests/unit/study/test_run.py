@@ -205,7 +205,7 @@ def test_run_study_refuses_records_of_another_tuner(runner: StudyRunner) -> None
     runner()
     text = runner.log().decode().replace('"neighbours":3', '"neighbours":4')
     (runner.folder / "trials.jsonl").write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match="trial 1 was recorded with other hyperparameters"):
+    with pytest.raises(UserError, match="trial 2 was recorded with other hyperparameters"):
         runner()
 
 

@@ -12,7 +12,7 @@ from blindtune.core.errors import UserError
 from blindtune.datasets.prepared import Prepared
 from blindtune.study.shards import folder_of
 from support.builders import prepared
-from support.curve_trainer import BatchCurveTrainer, CurveTrainer
+from support.curve_trainer import BatchCurveTrainer, CurveTrainer, curve_error
 from support.sharded_studies import SPACE, ShardLab, training_with, tuned
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(currentThread|getName).*:DeprecationWarning", "ignore::UserWarning")
@@ -255,7 +255,7 @@ def lose_line(path: Path) -> None:
     ("damage", "words"),
     [
         (damage_line, "line 2: is damaged. The scores in this file decide which trials are promoted. Remove it"),
-        (lose_line, "trial 0, whose score decides what this rung trains, is missing. Remove the files"),
+        (lose_line, "trial 1, whose score decides what this rung trains, is missing. Remove the files"),
         (lambda path: path.write_bytes(b""), "is not the file of a shard"),
     ],
 )
@@ -270,6 +270,7 @@ def test_later_rung_refuses_damaged_scores(
         with pytest.raises(UserError) as caught:
             lab.run_shard(1, 2, None, 2, first)
         assert words in str(caught.value)
+        assert str(caught.value).count("Remove") == 1
         trainer.trained = 0
         lab.run_shard(1, 2, None, 1)
         lab.run_shard(1, 2, None, 2, first)
@@ -282,3 +283,23 @@ def test_shard_of_a_rung_that_there_is_not_is_refused(data: Prepared, space: Pat
     for rung in (9, None):
         with pytest.raises(UserError, match=r"has no shard 1 of 2.*Run the workflow again"):
             lab.run_shard(1, 2, None, rung)
+
+
+def test_other_scores_of_an_earlier_rung_are_another_search(
+    data: Prepared, space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records of a later rung go with the outcomes before it: with others its shard begins from its first trial."""
+    lab = build(data, tmp_path, space)
+    with training_with(CurveTrainer()):
+        first, *_ = lab.run_rungs(2)
+    kept = folder_of(lab.shard_file(1, 2, 2))
+    before = (kept / "trials.jsonl").read_bytes()
+    for shard in first:
+        (folder_of(shard) / "trials.jsonl").unlink()
+    worse = curve_error
+    monkeypatch.setattr("support.curve_trainer.curve_error", lambda values, epoch: 0.9 - worse(values, epoch))
+    with training_with(CurveTrainer()):
+        again = [lab.run_shard(number, 2, None, 1) for number in (1, 2)]
+        lab.run_shard(1, 2, None, 2, again)
+    assert (kept.with_name(f"{kept.name}.superseded-1") / "trials.jsonl").read_bytes() == before
+    assert (kept / "trials.jsonl").read_bytes() != before

@@ -259,7 +259,7 @@ def test_search_scores_folds_within_train(data: Prepared, tmp_path: Path) -> Non
     lines = (tmp_path / "trials.jsonl").read_text(encoding="utf-8").splitlines()
     content = json.loads(lines[1]) | {"fold": 0}
     (tmp_path / "trials.jsonl").write_text(f"{lines[0]}\n{json.dumps(content)}\n", encoding="utf-8")
-    with pytest.raises(UserError, match="trial 1 was recorded with other hyperparameters"):
+    with pytest.raises(UserError, match="trial 2 was recorded with other hyperparameters"):
         run_search(data, tmp_path, FoldTuner(len(data.train.y)))
 
 

@@ -49,3 +49,18 @@ def test_extracts_of_divided_batches_are_removed(tmp_path: Path) -> None:
     assert all(path.exists() and path.with_suffix("").is_dir() for path in now.values())
     assert (before[others[0]].parent / "notes.txt").exists()
     assert remove_old_extracts(now.values()) == []
+
+
+def test_what_cannot_be_removed_ends_nothing(tmp_path: Path) -> None:
+    """A folder in the place of a JSON, and a link in the place of arrays: the rest is removed, and nothing raised."""
+    kept = tmp_path / "train-0001.json"
+    kept.write_text("{}")
+    (tmp_path / "train-0002.json").mkdir()
+    target = tmp_path / "elsewhere"
+    target.mkdir()
+    (target / "x.npy").write_text("x")
+    (tmp_path / "train-0003.json").write_text("{}")
+    (tmp_path / "train-0003").symlink_to(target)
+    assert remove_old_extracts([kept]) == ["train-0003"]
+    assert (target / "x.npy").exists() and not (tmp_path / "train-0003").is_symlink()
+    assert remove_old_extracts([kept]) == []

@@ -10,7 +10,7 @@ ONLY_BEFORE, ONLY_AFTER = "only before", "only after"
 
 @dataclass(frozen=True)
 class PostMortemChange:
-    """A post-mortem that one run alone has, or that says something else in the other.
+    """A post-mortem that one run alone has, or that has other values in the other.
 
     Attributes:
         dataset: its dataset.

@@ -32,7 +32,15 @@ from blindtune.config.systems import (
     refuse_estimator_keys,
 )
 from blindtune.config.training import ScoreEpoch, TrainingOverrides
-from blindtune.core.bounds import MAX_FACTOR, MAX_SEED, MAX_SHARDS, MAX_TRIALS, MAX_WORKER_NODES, MAX_WORKERS
+from blindtune.core.bounds import (
+    MAX_FACTOR,
+    MAX_RUNG_SHARDS,
+    MAX_SEED,
+    MAX_SHARDS,
+    MAX_TRIALS,
+    MAX_WORKER_NODES,
+    MAX_WORKERS,
+)
 from blindtune.core.budget import Budget
 from blindtune.core.errors import UserError
 from blindtune.core.job_claims import DEFAULT_WAIT_FOR_OWNER
@@ -390,7 +398,8 @@ class Config(Strict):
         plans = {
             (one.dataset, system): plan_system_rungs(settings, one.budget, settings.files())
             for one in self.compare
-            for system in one.shards
+            for system, n_shards in one.shards.items()
+            if n_shards > 1
             for settings in [self.settings(one.dataset, system)]
         }
         return {key: plan for key, plan in plans.items() if plan is not None}
@@ -465,7 +474,7 @@ def read(content: dict[str, Any], where: str) -> Config:
                 raise UserError(f"{place}: {error.errors(include_url=False)[0]['ctx']['error']}") from error
             _check_system(place, settings, config.sources[comparison.dataset], comparison)
             if name in comparison.shards:
-                _check_shards(place, settings, comparison.budget)
+                _check_shards(place, settings, comparison.budget, comparison.shards[name])
             if name in comparison.worker_nodes:
                 _check_worker_nodes(place, settings, is_sharded=name in comparison.shards)
     if config.post_mortem and not config.searches():
@@ -633,11 +642,11 @@ def _check_system(where: str, system: System, source: Source, comparison: Compar
         raise UserError(f"{where}: {error}") from error
 
 
-def _check_shards(where: str, system: System, budget: Budget) -> None:
+def _check_shards(where: str, system: System, budget: Budget, n_shards: int) -> None:
     """Refuse to divide a search whose trials are not known before it begins.
 
     Raises:
-        UserError: its sets depend on scores or its end on time, or it is no search.
+        UserError: its sets depend on scores or its end on time, it is no search, or it has rungs and too many shards.
     """
     if not isinstance(system, Knn | RandomForest | Tuned):
         raise UserError(f"{where}: shards: is a single model, whose study cannot be divided; take it out of shards")
@@ -654,6 +663,11 @@ def _check_shards(where: str, system: System, budget: Budget) -> None:
         raise UserError(
             f"{where}: shards: {tuner.library}'s {tuner.algorithm} {reason}. Take it out of shards, and set `workers` "
             "to train its trials on several cores of one node, or worker_nodes to train them on several nodes."
+        )
+    if tuner.plans_rungs and n_shards > MAX_RUNG_SHARDS:
+        raise UserError(
+            f"{where}: shards: each rung of a search is divided into at most {MAX_RUNG_SHARDS}, not {n_shards}: all "
+            "shards of a rung wait for all those of the rungs before it"
         )
     if budget.seconds is not None:
         raise UserError(

@@ -28,6 +28,9 @@ MAX_DEPTH = 100_000
 MAX_WORKERS = 4096
 #: Jobs that train the trials of one search.
 MAX_SHARDS = 10_000
+
+#: Shards of a search with rungs: each shard of a rung waits for all shards of the rungs before it.
+MAX_RUNG_SHARDS = 200
 #: Nodes on which the workers of one study run.
 MAX_WORKER_NODES = 1000
 #: Step size of a gradient descent; one that is far too large is recorded as failed, which a search may find out.

@@ -153,16 +153,17 @@ class ResultPaths:
         """Return the card of a frozen model."""
         return f"{self.study(dataset, system, seed)}/card.json"
 
-    def shard(self, dataset: str, system: str, seed: int | str, name: str) -> str:
+    def shard(self, dataset: str, system: str, seed: int | str, shard: int | str, n_shards: int | str) -> str:
         """Return the outcomes of one shard of a study's search; its own records are in the folder of that name.
 
         Args:
             dataset: of the study.
             system: of the study.
             seed: of the study.
-            name: of the shard, see `blindtune.core.shards.Shard.name`.
+            shard: number of the shard, from 1.
+            n_shards: number of shards.
         """
-        return f"{self.root}/shards/{dataset}/{system}/{seed}/{name}.jsonl"
+        return f"{self.root}/shards/{dataset}/{system}/{seed}/{shard}-of-{n_shards}.jsonl"
 
     def rescored(self, dataset: str, system: str, seed: int | str) -> str:
         """Return the folder of the results of `blindtune rescore`."""

@@ -9,6 +9,7 @@ from typing import Self
 
 from blindtune.core.bounds import MAX_SHARDS
 from blindtune.core.errors import UserError
+from blindtune.core.paths import ResultPaths
 
 #: The trials of a search that has no rungs, by their numbers.
 _ALL: Sequence[int] = range(sys.maxsize)
@@ -71,3 +72,18 @@ class Shard:
     def __str__(self) -> str:
         """Return ``shard 1 of 4``, and the rung if there is one."""
         return f"shard {self.number} of {self.n_shards}{'' if self.rung is None else f' of rung {self.rung}'}"
+
+
+def shard_file(paths: ResultPaths, dataset: str, system: str, seed: int | str, name: str) -> str:
+    """Return the file of one shard of a study's search; its own records are in the folder of that name.
+
+    It is not in `blindtune.core.paths`, which is in the digest of every frozen model.
+
+    Args:
+        paths: the places of results.
+        dataset: of the study.
+        system: of the study.
+        seed: of the study.
+        name: of the shard, see `Shard.name`.
+    """
+    return f"{paths.root}/shards/{dataset}/{system}/{seed}/{name}.jsonl"

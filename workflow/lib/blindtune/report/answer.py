@@ -278,7 +278,7 @@ def _shown(metric: str, scaled: float) -> str:
 
 
 def list_names(names: Sequence[str]) -> str:
-    """Return names as a part of a sentence; of more than `MOST_NAMES` the first, and how many there are besides."""
+    """Return names as a part of a sentence; of more than `MOST_NAMES` the first, and how many more there are."""
     if len(names) > MOST_NAMES:
         return f"{', '.join(names[: MOST_NAMES - 1])} and {len(names) - MOST_NAMES + 1} more"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -11,7 +11,7 @@ from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecord
 from blindtune.report.stats.comparisons import PairComparison, compare_report, select_pairs_with_best
 from blindtune.report.stats.statistics import compute_sd
 
-#: The systems of a ranking that are shown at once, besides the two that dev chose.
+#: The systems of a ranking that are shown at once, and the two that dev chose.
 MOST_RANKED = 7
 #: An interval is cut where it is this many times as wide as the largest difference, so that others can be seen.
 MOST_WIDE = 4.0

@@ -119,6 +119,7 @@ def search_and_freeze(
             )
         card = freeze(context, setup, search.store, result.trials, exhausted=result.exhausted)
         search.store.remove_states()
+        context.check_claim()
         remove_states(shards)
         return card
 
@@ -256,6 +257,7 @@ class Search:
             UserError: a record cannot be read.
         """
         self._study = context.study
+        self._name, self._folder = context.name, context.folder
         self._data = context.data
         self._setup = setup
         self._log = log
@@ -405,9 +407,9 @@ class Search:
     def _check_same_proposal(self, proposal: Proposal, recorded: Trial) -> None:
         if not is_record_of(recorded, proposal, self._setup.layers):
             raise UserError(
-                f"{self._study.id}: trial {recorded.number} was recorded with other hyperparameters than the tuner "
-                "proposes now. A library must have changed: install the locked versions, or move the study's folder "
-                "away and run again."
+                f"{self._name}: trial {recorded.number + 1} was recorded with other hyperparameters than the tuner "
+                f"proposes now. A library must have changed: install the locked versions, or move {self._folder} away "
+                "and run again."
             )
 
     def _report(self, epoch: int, metrics: EpochMetrics) -> str | None:

@@ -83,8 +83,8 @@ def _find_record(earlier: RecordedTrials, number: int, proposal: Proposal) -> Tr
     if recorded is None or not is_record_of(recorded.trial, proposal):
         problem = "is missing" if recorded is None else "has another set than the tuner proposes now"
         raise UserError(
-            f"trial {number}, whose score decides what this rung trains, {problem}. Remove the files of the shards of "
-            "the rungs before it, and run the same command again: what they have recorded is not trained again."
+            f"trial {number + 1}, whose score decides what this rung trains, {problem}. Remove the files of the shards "
+            "of the rungs before it, and run the same command again: what they have recorded is not trained again."
         )
     return recorded.trial
 

@@ -8,6 +8,7 @@ from blindtune.config.rungs import plan_system_rungs
 from blindtune.config.study import Study
 from blindtune.core.claims import claim
 from blindtune.core.errors import UserError
+from blindtune.core.files import digest_json
 from blindtune.core.job_log import JobLog
 from blindtune.core.shards import Shard
 from blindtune.datasets.prepared import Prepared
@@ -72,7 +73,12 @@ def run_shard(
     protocol = build_protocol(study, data.sha256, preprocessing, files, code)
     folder = folder_of(output)
     with claim(output, f"{shard} of the study {study.id}", wait_seconds=wait_seconds, notify=job_log.info) as held:
-        prepare_folder(folder, protocol | {"shard": str(shard)}, f"{study.id}, {shard}", job_log)
+        recorded = None if plan is None else _read_earlier(earlier, study.id, digest_protocol(protocol), plan)
+        own_protocol = protocol | {"shard": str(shard)}
+        if recorded is not None:
+            # Other trials of a rung, or other outcomes before it, are another search.
+            own_protocol |= {"trials": digest_json(list(shard.trials)), "earlier": recorded.digest()}
+        prepare_folder(folder, own_protocol, f"{study.id}, {shard}", job_log)
         context = StudyContext(
             study=study,
             data=apply_view(study.settings.view, data, inputs),
@@ -84,7 +90,6 @@ def run_shard(
             check_claim=held.check,
         )
         elsewhere = _read_study(study_folder, protocol, shard, study.keep_best)
-        recorded = None if plan is None else _read_earlier(earlier, study.id, digest_protocol(protocol), plan)
         trials = search_shard(context, files, shard, elsewhere, plan, recorded)
         write_shard(output, shard, study.id, digest_protocol(protocol), trials)
     job_log.finish(f"{study.id}, {shard}: has trained {len(trials)} trials")
@@ -96,14 +101,14 @@ def _read_earlier(paths: Sequence[Path], study_id: str, protocol_sha256: str, pl
     Raises:
         UserError: a file is damaged: nobody can tell which trials are promoted.
     """
-
-    def refuse(problem: str) -> None:
+    problems: list[str] = []
+    found = read_shards(paths, study_id, protocol_sha256, 0, problems.append, plan)
+    if problems:
         raise UserError(
-            f"{problem} The scores in this file decide which trials are promoted. Remove it and run the same command "
-            "again: its shard writes it again, and trains nothing that it has recorded."
+            f"{problems[0]} The scores in this file decide which trials are promoted. Remove it, if it is there, and "
+            "run the same command again: its shard writes it again, and trains nothing that it has recorded."
         )
-
-    return read_shards(paths, study_id, protocol_sha256, 0, refuse, plan)
+    return found
 
 
 def _read_study(folder: Path, protocol: dict[str, Any], shard: Shard, keep_best: int) -> RecordedTrials:
@@ -112,7 +117,7 @@ def _read_study(folder: Path, protocol: dict[str, Any], shard: Shard, keep_best:
         return RecordedTrials()
     try:
         trials = TrialLog(folder / "trials.jsonl").read()
-    except UserError:  # the study itself will say so, and what to do
+    except UserError:  # the study itself ends with its message, and what to do
         return RecordedTrials()
     store = WeightStore(folder, keep_best)
     return RecordedTrials(

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from blindtune.core.bounds import MAX_SHARDS
 from blindtune.core.errors import UserError
-from blindtune.core.files import read_regular_file, write_bytes
+from blindtune.core.files import digest_json, read_regular_file, write_bytes
 from blindtune.core.garbage import pause_collection
 from blindtune.core.shards import Shard
 from blindtune.records.trial import Trial, rank_on_dev
@@ -122,6 +122,13 @@ class RecordedTrials:
         """Return a trial; None if there is none of this number."""
         return self._trials.get(number)
 
+    def digest(self) -> str:
+        """Return the SHA-256 of what a later rung depends on: outcomes, and the weights that promoted trials have."""
+        trials = [one.trial for _, one in sorted(self._trials.items())]
+        return digest_json(
+            [[one.number, one.status, one.score, one.metric_value, one.epochs, one.weights_sha256] for one in trials]
+        )
+
 
 def write_shard(path: Path, shard: Shard, study_id: str, protocol_sha256: str, trials: Sequence[Trial]) -> None:
     """Write the file of a shard, completely or not at all.
@@ -196,11 +203,12 @@ def remove_states(paths: Iterable[Path]) -> None:
     """Remove the states of trainings in the folders of shards; called when their search is over.
 
     Args:
-        paths: the files of the shards.
+        paths: the files of the shards. Folders next to theirs are those of another number of shards.
     """
-    for path in paths:
-        with suppress(OSError):  # they would only take space
-            WeightStore(folder_of(path), 0).remove_states()
+    for parent in {path.parent for path in paths}:
+        for states in sorted(parent.glob("*-of-*/states")):
+            with suppress(OSError):  # they would only take space
+                WeightStore(states.parent, 0).remove_states()
 
 
 def _read_shard(

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from blindtune.core.claims import claim
-from blindtune.core.errors import ClaimedError
+from blindtune.core.errors import ClaimedError, UserError
 
 #: The name of a batch, see `blindtune.datasets.corpus.base.Corpus.batches`.
 _BATCH = re.compile(r"(?:train|dev|eval)-\d+")
@@ -35,9 +35,15 @@ def remove_old_extracts(extracts: Iterable[Path]) -> list[str]:
             path = folder / f"{batch}.json"
             if path in kept or not _BATCH.fullmatch(batch):
                 continue
-            with suppress(ClaimedError), claim(path, f"the extract {batch}"):
+            # They only take space, so that what cannot be removed ends nothing.
+            with suppress(ClaimedError, UserError, OSError), claim(path, f"the extract {batch}"):
                 # The JSON first: without its arrays it would not be an extract.
                 path.unlink(missing_ok=True)
-                shutil.rmtree(path.with_suffix(""), ignore_errors=True)
-                removed.add(batch)
+                arrays = path.with_suffix("")
+                if arrays.is_symlink():
+                    arrays.unlink()
+                else:
+                    shutil.rmtree(arrays, ignore_errors=True)
+                if not arrays.exists():
+                    removed.add(batch)
     return sorted(removed)

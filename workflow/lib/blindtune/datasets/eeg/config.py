@@ -238,10 +238,10 @@ class EegConfig(CorpusConfig):
             raise ValueError("min_amplitude must be below max_amplitude, and flat below reject")
         for name in ("segment", "frame_length", "frame_hop"):
             _check_whole_samples(name, getattr(self, name), self.sfreq)
-        if isinstance(self.montage, list) and len({name.upper() for name in self.montage}) < len(self.montage):
+        listed = [[part.strip().upper() for part in name.split("|")] for name in self.montage]
+        if isinstance(self.montage, list) and len(set(map(tuple, listed))) < len(listed):
             raise ValueError("montage: names a channel twice")
-        for name in self.montage if isinstance(self.montage, list) else ():
-            parts = [part.strip().upper() for part in name.split("|")]
+        for name, parts in zip(self.montage, listed, strict=True) if isinstance(self.montage, list) else ():
             if not all(parts) or len(set(parts)) < len(parts):
                 raise ValueError(f"montage: {name!r} needs different channels on both sides of |")
         if self.event_step is not None:

@@ -235,6 +235,8 @@ def find_dropouts(checked: Sequence[SegmentQuality], names: Sequence[str]) -> tu
     Returns:
         Whether each segment is left out, (n_segments,), and the electrodes that are taken as the reference.
     """
+    if not checked:
+        return np.zeros(0, dtype=np.bool_), []
     reference = np.all([one.silent for one in checked], axis=0)
     flat = [name for name, is_flat in zip(names, reference.tolist(), strict=True) if is_flat]
     if len(flat) > 1 and not EARS.issuperset(flat):
