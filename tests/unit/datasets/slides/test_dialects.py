@@ -476,3 +476,12 @@ def test_halo_open_lines_have_no_area(tmp_path: Path) -> None:
         "region 1 (dcis) is an open line, which has no area",
         "region 2 (dcis) is an open line, which has no area",
     )
+
+
+def test_halo_negative_open_line_makes_the_file_bad(tmp_path: Path) -> None:
+    """Without the hole, the region that it is cut out of would be too large."""
+    outline = halo_region("Polygon", [(200 + 100 * np.cos(t), 200 + 100 * np.sin(t)) for t in np.linspace(0, 4, 40)], 1)
+    capped = halo_region("Polygon", HOLE, 1).replace("Type", 'HasEndcaps="1" Type')
+    for line in (outline, capped):
+        with pytest.raises(UserError, match=r"the negative region 2 \(dcis\) cannot be used: it is an open line"):
+            read(tmp_path, "a.xml", halo(halo_region("Polygon", ASYMMETRIC) + line))

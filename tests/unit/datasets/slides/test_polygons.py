@@ -486,3 +486,22 @@ def test_many_boxes_that_are_unclear_are_refused(monkeypatch: pytest.MonkeyPatch
     unclear = [region("indc", rectangle(40, 40, 20, 20))] * 4
     with pytest.raises(UserError, match="more than 3 pairs of regions overlap of which one cannot be used"):
         compute_areas([region("dcis", rectangle(0, 0, 100, 100))], CLASSES, (100, 100), unclear)
+
+
+def test_a_part_on_which_the_geometry_fails_names_its_region(monkeypatch: pytest.MonkeyPatch):
+    """There are more parts than regions, and the region of the part is named."""
+    import shapely
+
+    def fail(shapes: NDArray[Any]) -> None:
+        raise shapely.errors.GEOSException("forced")
+
+    monkeypatch.setattr(polygons_module, "_union", fail)
+    regions = [region("dcis", rectangle(0, 0, 30, 10), f"region {number}") for number in (1, 2)]
+    parts = np.array([shapely.box(x, 0, x + 10, 10) for x in (0, 10, 20)], dtype=object)
+    boxes = polygons_module._UnclearBoxes([region("indc", rectangle(22, 2, 5, 5))], {"dcis": 0, "indc": 1})
+    oddities = polygons_module._Oddities(regions)
+    found, numbers = polygons_module._cut_unclear(parts, np.array([0, 0, 1]), np.array([[1], [0]]), boxes, oddities)
+    assert numbers.tolist() == [0, 0, 1] and shapely.is_empty(found).tolist() == [False, False, True]
+    assert oddities.list_by_class(np.zeros(2, np.int64))[0] == (
+        "region 2 (dcis) cannot be used, its outline is too tangled (forced)"
+    )

@@ -512,7 +512,7 @@ def _cut_unclear(
         part += first
         pairs.append(np.stack([part, box])[:, np.isin(numbers[part] * len(boxes.shapes) + box, keys)])
     parts, cuts = np.concatenate(pairs, axis=1)
-    found, of_parts = _subtract(shapes.copy(), parts, boxes.shapes[cuts], oddities).list_parts()
+    found, of_parts = _subtract(shapes.copy(), parts, boxes.shapes[cuts], oddities, numbers).list_parts()
     for box, count in zip(*np.unique(lost[1], return_counts=True), strict=True):
         one = boxes.regions[box]
         oddities.others.append(
@@ -578,8 +578,22 @@ class _Cut:
         return found, numbers.astype(np.int64)
 
 
-def _subtract(shapes: NDArray[Any], outer: NDArray[np.int64], cuts: NDArray[Any], oddities: "_Oddities") -> _Cut:
-    """Cut ``cuts`` out of the shapes at the numbers ``outer``, in place unless they have many vertices."""
+def _subtract(
+    shapes: NDArray[Any],
+    outer: NDArray[np.int64],
+    cuts: NDArray[Any],
+    oddities: "_Oddities",
+    numbers: NDArray[np.int64] | None = None,
+) -> _Cut:
+    """Cut shapes out of others, in place unless they have many vertices.
+
+    Args:
+        shapes: what they are cut out of.
+        outer: the number of the shape that each is cut out of.
+        cuts: what is cut out.
+        oddities: where a region is named on which the geometry fails.
+        numbers: the number of the region of each of ``shapes``, if these are parts of regions.
+    """
     import shapely
     from shapely.errors import GEOSException
 
@@ -599,7 +613,7 @@ def _subtract(shapes: NDArray[Any], outer: NDArray[np.int64], cuts: NDArray[Any]
                 shapes[at] = _keep_polygons(shapely.difference(shapes[at], _union(some)))
         except GEOSException as error:
             shapes[at] = shapely.Polygon()
-            oddities.add_failure(at, error)
+            oddities.add_failure(int(at if numbers is None else numbers[at]), error)
     return _Cut(shapes, parts)
 
 
