@@ -95,10 +95,10 @@ class _CrossingCount:
             owners: (n_lines,) the number of the shape of each.
             is_same: whether they are those that they are compared with, so that a pair counts once.
         """
-        for numbers in self._divide(lines):
+        for part in self._divide(lines):
             # Of those that are known to be tangled, no more is counted.
             is_open = (self.pairs <= MAX_LINE_PAIRS) & (self.crossings <= MAX_CROSSINGS)
-            numbers = numbers[is_open[owners[numbers]]]
+            numbers = part[is_open[owners[part]]]
             one, other = self._tree.query(_bounds_of(lines[numbers]))
             one = numbers[one]
             if is_same:
