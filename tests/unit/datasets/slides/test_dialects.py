@@ -526,3 +526,14 @@ def test_many_bad_vertices_have_one_message(tmp_path: Path, monkeypatch: pytest.
     assert found.unused == ("feature 1 (dcis) cannot be used: vertex 2, X: 'x' is not a number",)
     assert found.unclear[0].polygon.tolist() == [[10, 20], [90, 20], [90, 70], [10, 70]]
     assert shown == ["x"]
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_vertices_in_several_lists_are_all_known(tmp_path: Path, bad: int) -> None:
+    """A bad number in one list takes nothing of the others from the box, and has its number among all."""
+    lists: list[list[Any]] = [[(10, 20), (90, 20)], [(90, 70), (50, 60)]]
+    lists[bad].append(("x", 3))
+    split = halo_region("Polygon", lists[0]).replace("</Region>", f"<Vertices>{xml('V', lists[1])}</Vertices></Region>")
+    found = read(tmp_path, "a.xml", halo(split))
+    assert found.unused == (f"region 1 (dcis) cannot be used: vertex {(3, 5)[bad]}, X: 'x' is not a number",)
+    assert found.unclear[0].polygon.tolist() == [[10, 20], [90, 20], [90, 70], [10, 70]]
