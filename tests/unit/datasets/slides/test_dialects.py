@@ -1,14 +1,19 @@
 """The dialects of annotations: the same two outlines as each program writes them, and what is refused."""
 
+import inspect
 import json
+import re
+import time
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
 from blindtune.core.errors import UserError
-from blindtune.datasets.slides.annotations import Annotation, read_annotation
+from blindtune.datasets.slides.annotations import Annotation, base, qupath, read_annotation
+from blindtune.datasets.slides.annotations import dsa as dsa_module
 from support.slide_files import ASYMMETRIC, rectangle
 
 HOLE = rectangle(500, 250, 40, 30)
@@ -476,3 +481,59 @@ def test_halo_open_lines_have_no_area(tmp_path: Path) -> None:
         "region 1 (dcis) is an open line, which has no area",
         "region 2 (dcis) is an open line, which has no area",
     )
+
+
+def test_halo_negative_open_line_makes_the_file_bad(tmp_path: Path) -> None:
+    """Without the hole, the region that it is cut out of would be too large."""
+    outline = halo_region("Polygon", [(200 + 100 * np.cos(t), 200 + 100 * np.sin(t)) for t in np.linspace(0, 4, 40)], 1)
+    capped = halo_region("Polygon", HOLE, 1).replace("Type", 'HasEndcaps="1" Type')
+    for line in (outline, capped):
+        with pytest.raises(UserError, match=r"the negative region 2 \(dcis\) cannot be used: it is an open line"):
+            read(tmp_path, "a.xml", halo(halo_region("Polygon", ASYMMETRIC) + line))
+
+
+def test_only_keys_that_are_read_may_not_be_there_twice(tmp_path: Path) -> None:
+    """QuPath's measurements have names of a user; many keys take no time."""
+    measured = ", ".join(f'"m{at}": {at}' for at in [*range(40_000), 39_999])
+    text = json.dumps(feature(polygon(RING), {"name": "dcis", "measurements": {"x": 1}})).replace('"x": 1', measured)
+    began = time.process_time()
+    assert [one.label for one in read(tmp_path, "a.geojson", text).regions] == ["dcis"]
+    with pytest.raises(UserError, match="an object has the key 'name' twice"):
+        read(tmp_path, "a.geojson", text.replace('"name"', '"name": "indc", "name"'))
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("module", [qupath, dsa_module])
+def test_keys_of_readers_are_those_that_they_read(module: ModuleType) -> None:
+    """Every key in the source of a reader is in its list."""
+    keys = re.findall(
+        r'(?:\.get\(|_number\(element, |properties\[|content\[|element\[)"(\w+)"', inspect.getsource(module)
+    )
+    assert len(keys) > 9 and set(keys) <= module.__dict__["KEYS"]
+
+
+def test_many_bad_vertices_have_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the first one is explained, and all others are left out of the box."""
+    shown: list[object] = []
+
+    def show(value: object) -> str:
+        shown.append(value)
+        return repr(value)
+
+    monkeypatch.setattr(base, "show_value", show)
+    ring = [[10, 20], ["x", 1], [5], 3, [1, None], [90, "70"], [True, 0]]
+    found = read(tmp_path, "a.geojson", feature(polygon(ring)))
+    assert found.unused == ("feature 1 (dcis) cannot be used: vertex 2, X: 'x' is not a number",)
+    assert found.unclear[0].polygon.tolist() == [[10, 20], [90, 20], [90, 70], [10, 70]]
+    assert shown == ["x"]
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_vertices_in_several_lists_are_all_known(tmp_path: Path, bad: int) -> None:
+    """A bad number in one list takes nothing of the others from the box, and has its number among all."""
+    lists: list[list[Any]] = [[(10, 20), (90, 20)], [(90, 70), (50, 60)]]
+    lists[bad].append(("x", 3))
+    split = halo_region("Polygon", lists[0]).replace("</Region>", f"<Vertices>{xml('V', lists[1])}</Vertices></Region>")
+    found = read(tmp_path, "a.xml", halo(split))
+    assert found.unused == (f"region 1 (dcis) cannot be used: vertex {(3, 5)[bad]}, X: 'x' is not a number",)
+    assert found.unclear[0].polygon.tolist() == [[10, 20], [90, 20], [90, 70], [10, 70]]

@@ -438,7 +438,7 @@ def test_many_cuts_are_made_at_once(kind: str, apart: bool, monkeypatch: pytest.
     assert found.oddities == []
 
 
-#: An outline of 120 vertices in any order crosses itself thousands of times; the last ones are the corners of its box.
+#: An outline of 404 vertices in any order crosses itself thousands of times; the last ones are the corners of its box.
 TANGLE = np.concatenate([np.random.default_rng(4).uniform(40, 60, (400, 2)), rectangle(40, 40, 20, 20)])
 
 
@@ -482,7 +482,40 @@ def test_a_box_that_is_unclear_belongs_to_nobody_at_any_depth(monkeypatch: pytes
 
 def test_many_boxes_that_are_unclear_are_refused(monkeypatch: pytest.MonkeyPatch):
     """The number of pairs is bounded."""
-    monkeypatch.setattr(polygons_module, "_MAX_PAIRS", 3)
+    monkeypatch.setattr(polygons_module, "_MAX_UNCLEAR_PAIRS", 3)
     unclear = [region("indc", rectangle(40, 40, 20, 20))] * 4
-    with pytest.raises(UserError, match="more than 3 pairs of regions overlap of which one cannot be used"):
+    with pytest.raises(UserError, match="more than 3 pairs of regions overlap, one of them unusable"):
         compute_areas([region("dcis", rectangle(0, 0, 100, 100))], CLASSES, (100, 100), unclear)
+
+
+def test_a_part_on_which_the_geometry_fails_names_its_region(monkeypatch: pytest.MonkeyPatch):
+    """There are more parts than regions, and the region of the part is named."""
+    import shapely
+
+    def fail(shapes: NDArray[Any]) -> None:
+        raise shapely.errors.GEOSException("forced")
+
+    monkeypatch.setattr(polygons_module, "_union", fail)
+    regions = [region("dcis", rectangle(0, 0, 30, 10), f"region {number}") for number in (1, 2)]
+    parts = np.array([shapely.box(x, 0, x + 10, 10) for x in (0, 10, 20)], dtype=object)
+    boxes = polygons_module._UnclearBoxes([region("indc", rectangle(22, 2, 5, 5))], {"dcis": 0, "indc": 1})
+    oddities = polygons_module._Oddities(regions)
+    found, numbers = polygons_module._cut_unclear(parts, np.array([0, 0, 1]), np.array([[1], [0]]), boxes, oddities)
+    assert numbers.tolist() == [0, 0, 1] and shapely.is_empty(found).tolist() == [False, False, True]
+    assert oddities.list_by_class(np.zeros(2, np.int64))[0] == (
+        "region 2 (dcis) cannot be used, its outline is too tangled (forced)"
+    )
+
+
+def test_many_parts_upon_a_box_that_is_unclear_are_refused(monkeypatch: pytest.MonkeyPatch):
+    """The number of cuts is bounded where one region is in many parts."""
+    import shapely
+
+    parts = np.array([shapely.box(x, 0, x + 10, 10) for x in (0, 10, 20)], dtype=object)
+    boxes = polygons_module._UnclearBoxes([region("indc", rectangle(2, 2, 25, 5))], {"dcis": 0, "indc": 1})
+    oddities = polygons_module._Oddities([region("dcis", rectangle(0, 0, 30, 10))])
+    lost = np.array([[0], [0]])
+    assert len(polygons_module._cut_unclear(parts, np.array([0, 0, 0]), lost, boxes, oddities)[0]) == 3
+    monkeypatch.setattr(polygons_module, "_MAX_UNCLEAR_PAIRS", 2)
+    with pytest.raises(UserError, match="more than 2 parts of regions overlap the box"):
+        polygons_module._cut_unclear(parts, np.array([0, 0, 0]), lost, boxes, oddities)

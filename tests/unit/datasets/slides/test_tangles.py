@@ -51,3 +51,24 @@ def test_crossings_are_those_of_a_plain_loop(at_once: int, monkeypatch: pytest.M
         assert (find_tangle(rings[0]) is not None) == bool(short)
         monkeypatch.setattr(tangles, "MAX_CROSSINGS", apart[1] - short)
         assert (1 in find_tangled(shapes)) == bool(short)
+
+
+def test_long_outlines_are_compared_in_few_parts(monkeypatch: pytest.MonkeyPatch):
+    """The number of parts is that of pairs that may be close, not the square of that of vertices."""
+    sizes: list[int] = []
+    original = tangles._cross
+
+    def cross(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.bool_]:
+        sizes.append(len(first))
+        return original(first, second)
+
+    monkeypatch.setattr(tangles, "_cross", cross)
+    monkeypatch.setattr(tangles, "_PAIRS_AT_ONCE", 2000)
+    angles = np.linspace(0, 2 * np.pi, 4001)
+    assert find_tangle(np.stack([np.cos(angles), np.sin(angles)], 1)) is None
+    assert len(sizes) < 50
+    sizes.clear()
+    random = np.random.default_rng(5).uniform(0, 9, (400, 2))
+    monkeypatch.setattr(tangles, "MAX_CROSSINGS", 10**6)
+    find_tangle(np.concatenate([random, random[:1]]))
+    assert max(sizes) <= 2400

@@ -46,6 +46,8 @@ _MAX_REPEATED = 8
 _WITHIN = 0.99
 #: Pairs of regions of two classes whose bounds overlap; people draw far fewer.
 _MAX_PAIRS = 20_000_000
+#: Pairs of a region, or a part of one, and a box around one that cannot be used; each takes a cut.
+_MAX_UNCLEAR_PAIRS = 100_000
 _PAIRS_AT_ONCE = 100
 #: Shapes of more vertices are clipped rather than intersected, unless more lines are cut; the share of the box around a
 #: shape by which the area of its parts may differ.
@@ -442,7 +444,7 @@ class _UnclearBoxes:
     """Boxes around regions that cannot be used: a negative one may be a hole in its layer, another one an inner region.
 
     Args:
-        regions: the boxes; without a label they own nothing, and a box around one vertex says nothing.
+        regions: the boxes; without a label they own nothing, and a box around one vertex tells nothing.
         class_of: the number of a class by label.
     """
 
@@ -474,8 +476,8 @@ class _UnclearBoxes:
             wanted = is_other.astype(bool) & (owners[at] >= 0)
             box, at = box[wanted], at[wanted]
             count += len(box)
-            if count > _MAX_PAIRS:
-                raise UserError(f"more than {_MAX_PAIRS:,} pairs of regions overlap of which one cannot be used")
+            if count > _MAX_UNCLEAR_PAIRS:
+                raise UserError(f"more than {_MAX_UNCLEAR_PAIRS:,} pairs of regions overlap, one of them unusable")
             crossing = ~_find_within(shapes[at], self.shapes[box])
             pairs.append(np.stack([at[crossing], box[crossing]]))
         return np.concatenate(pairs, axis=1)
@@ -499,20 +501,30 @@ def _cut_unclear(
 
     Returns:
         The parts, and the number of the region of each.
+
+    Raises:
+        UserError: boxes are upon too many parts.
     """
     import shapely
 
     if not lost.shape[1]:
         return shapes, numbers
     # A region of many vertices is in many parts, and few of them are near a box.
-    tree, keys = shapely.STRtree(boxes.shapes), lost[0] * len(boxes.shapes) + lost[1]
-    pairs = [np.zeros((2, 0), np.int64)]
+    tree, keys = shapely.STRtree(boxes.shapes), np.sort(lost[0] * len(boxes.shapes) + lost[1])
+    pairs, count = [np.zeros((2, 0), np.int64)], 0
     for first in range(0, len(shapes), _PAIRS_AT_ONCE):
         part, box = tree.query(shapes[first : first + _PAIRS_AT_ONCE], predicate="intersects")
         part += first
-        pairs.append(np.stack([part, box])[:, np.isin(numbers[part] * len(boxes.shapes) + box, keys)])
+        wanted = numbers[part] * len(boxes.shapes) + box
+        is_lost = keys[np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)] == wanted
+        count += int(is_lost.sum())
+        if count > _MAX_UNCLEAR_PAIRS:
+            raise UserError(
+                f"more than {_MAX_UNCLEAR_PAIRS:,} parts of regions overlap the box around a region that cannot be used"
+            )
+        pairs.append(np.stack([part, box])[:, is_lost])
     parts, cuts = np.concatenate(pairs, axis=1)
-    found, of_parts = _subtract(shapes.copy(), parts, boxes.shapes[cuts], oddities).list_parts()
+    found, of_parts = _subtract(shapes.copy(), parts, boxes.shapes[cuts], oddities, numbers).list_parts()
     for box, count in zip(*np.unique(lost[1], return_counts=True), strict=True):
         one = boxes.regions[box]
         oddities.others.append(
@@ -578,8 +590,22 @@ class _Cut:
         return found, numbers.astype(np.int64)
 
 
-def _subtract(shapes: NDArray[Any], outer: NDArray[np.int64], cuts: NDArray[Any], oddities: "_Oddities") -> _Cut:
-    """Cut ``cuts`` out of the shapes at the numbers ``outer``, in place unless they have many vertices."""
+def _subtract(
+    shapes: NDArray[Any],
+    outer: NDArray[np.int64],
+    cuts: NDArray[Any],
+    oddities: "_Oddities",
+    numbers: NDArray[np.int64] | None = None,
+) -> _Cut:
+    """Cut shapes out of others, in place unless they have many vertices.
+
+    Args:
+        shapes: what they are cut out of.
+        outer: the number of the shape that each is cut out of.
+        cuts: what is cut out.
+        oddities: where a region is named on which the geometry fails.
+        numbers: the number of the region of each of ``shapes``, if these are parts of regions.
+    """
     import shapely
     from shapely.errors import GEOSException
 
@@ -599,7 +625,7 @@ def _subtract(shapes: NDArray[Any], outer: NDArray[np.int64], cuts: NDArray[Any]
                 shapes[at] = _keep_polygons(shapely.difference(shapes[at], _union(some)))
         except GEOSException as error:
             shapes[at] = shapely.Polygon()
-            oddities.add_failure(at, error)
+            oddities.add_failure(int(at if numbers is None else numbers[at]), error)
     return _Cut(shapes, parts)
 
 

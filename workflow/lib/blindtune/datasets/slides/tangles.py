@@ -84,6 +84,7 @@ class _CrossingCount:
 
         self._lines = lines
         self._tree: STRtree = shapely.STRtree(_bounds_of(lines))
+        self._low, self._high = np.sort(lines.min(axis=1), axis=0), np.sort(lines.max(axis=1), axis=0)
         self.pairs, self.crossings = np.zeros(n_owners, np.int64), np.zeros(n_owners, np.int64)
 
     def add(self, lines: NDArray[np.float64], owners: NDArray[np.int64], *, is_same: bool = False) -> None:
@@ -94,12 +95,10 @@ class _CrossingCount:
             owners: (n_lines,) the number of the shape of each.
             is_same: whether they are those that they are compared with, so that a pair counts once.
         """
-        chunk = max(1, _PAIRS_AT_ONCE // max(1, len(self._lines)))
-        for first in range(0, len(lines), chunk):
-            numbers = np.arange(first, min(first + chunk, len(lines)))
+        for part in self._divide(lines):
             # Of those that are known to be tangled, no more is counted.
             is_open = (self.pairs <= MAX_LINE_PAIRS) & (self.crossings <= MAX_CROSSINGS)
-            numbers = numbers[is_open[owners[numbers]]]
+            numbers = part[is_open[owners[part]]]
             one, other = self._tree.query(_bounds_of(lines[numbers]))
             one = numbers[one]
             if is_same:
@@ -107,6 +106,21 @@ class _CrossingCount:
             self.pairs += np.bincount(owners[one], minlength=len(self.pairs))
             crosses = _cross(lines[one], self._lines[other])
             self.crossings += np.bincount(owners[one[crosses]], minlength=len(self.pairs))
+
+    def _divide(self, lines: NDArray[np.float64]) -> list[NDArray[np.int64]]:
+        """Return the numbers of lines, divided so that those of one part are in few pairs."""
+        low, high = lines.min(axis=1), lines.max(axis=1)
+        # Lines that overlap in x, or those that overlap in y, are at least those whose bounds do.
+        most = np.min(
+            [
+                np.searchsorted(self._low[:, axis], high[:, axis], side="right")
+                - np.searchsorted(self._high[:, axis], low[:, axis], side="left")
+                for axis in (0, 1)
+            ],
+            axis=0,
+        )
+        parts = np.cumsum(np.maximum(most, 1)) // _PAIRS_AT_ONCE
+        return np.split(np.arange(len(lines)), np.flatnonzero(np.diff(parts)) + 1)
 
 
 def _list_lines(shapes: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

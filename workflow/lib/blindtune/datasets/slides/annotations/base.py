@@ -258,22 +258,26 @@ def check_distance(polygon: Polygon, what: str = "vertex") -> Polygon:
 
 def _parse_each(vertices: list[Any], what: str) -> Polygon:
     """Return vertices that are texts; raise `BadOutlineError` with the others if one is wrong."""
-    found, wrong = [], []
-    for at, one in enumerate(vertices, 1):
-        try:
-            found.append(_parse_vertex(one, f"{what} {at}"))
-        except UserError as error:
-            wrong.append(error)
-    polygon = np.array(found, np.float64).reshape(-1, 2)
-    if wrong:
-        raise BadOutlineError(str(wrong[0]), polygon[(np.abs(polygon) <= MAX_COORDINATE).all(axis=1)]) from wrong[0]
+    numbers = (
+        to_number(one[axis]) if isinstance(one, (list, tuple)) and len(one) > 1 else math.nan
+        for one in vertices
+        for axis in (0, 1)
+    )
+    polygon = np.fromiter(numbers, np.float64, 2 * len(vertices)).reshape(-1, 2)
+    wrong = np.flatnonzero(np.isnan(polygon).any(axis=1))
+    if len(wrong):
+        # A message for the first alone: millions of vertices can be wrong.
+        message = _explain_vertex(vertices[wrong[0]], f"{what} {wrong[0] + 1}")
+        raise BadOutlineError(message, polygon[(np.abs(polygon) <= MAX_COORDINATE).all(axis=1)])
     return polygon
 
 
-def _parse_vertex(vertex: Any, where: str) -> tuple[float, float]:
+def _explain_vertex(vertex: Any, where: str) -> str:
+    """Return why a vertex is wrong."""
     if not isinstance(vertex, (list, tuple)) or len(vertex) < 2:
-        raise UserError(f"{where}: {show_value(vertex)} is not an x and a y.")
-    return parse_number(vertex[0], f"{where}, X"), parse_number(vertex[1], f"{where}, Y")
+        return f"{where}: {show_value(vertex)} is not an x and a y."
+    name, value = next((name, value) for name, value in zip("XY", vertex, strict=False) if math.isnan(to_number(value)))
+    return f"{where}, {name}: {show_value(value)} is not a number."
 
 
 def box_between(corners: Polygon) -> Polygon:

@@ -26,6 +26,11 @@ from blindtune.datasets.slides.annotations.base import (
 
 #: A grid has lines within a rectangle.
 _RECTANGLES = ("rectangle", "rectanglegrid")
+#: Keys that are read.
+KEYS = frozenset([
+    "annotation", "name", "elements", "type", "label", "value", "group", "points", "closed", "holes", "center",
+    "radius", "width", "height", "rotation",
+])  # fmt: skip
 
 
 def recognises(content: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from blindtune.core.errors import UserError
 from blindtune.datasets.slides.annotations.base import (
     Annotation,
     FoundRegions,
@@ -60,6 +61,8 @@ def read(document: "XmlDocument", path: Path) -> Annotation:
                 elif kind == "rectangle" and len(polygon) == 2:
                     polygon = box_between(polygon)
                 elif kind == "polygon" and (element.get("HasEndcaps", "0").strip() == "1" or _is_open(polygon)):
+                    if negative:
+                        raise UserError("it is an open line, which has no area.")
                     found.unused.append(f"{name_region('region', number, label)} is an open line, which has no area")
                     continue
                 found.regions.append(Region(f"region {number}", label, polygon, layer=str(layer), negative=negative))

@@ -32,6 +32,11 @@ _OLD_IDS = {
 _OTHER_TYPES = frozenset([*_OLD_IDS.values(), "tmacore"])
 #: What QuPath calls the objects within an object, now and before.
 _CHILDREN = ("childObjects", "children")
+#: Keys that are read.
+KEYS = frozenset([
+    "type", "features", "properties", "geometry", "geometries", "coordinates", "id", "objectType", "object_type",
+    "classification", "name", "names", *_CHILDREN,
+])  # fmt: skip
 
 
 def recognises(content: Any) -> bool:

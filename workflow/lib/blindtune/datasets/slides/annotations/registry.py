@@ -20,6 +20,8 @@ from blindtune.datasets.slides.annotations.xml_document import DocumentBuilder, 
 
 #: MiB of the largest annotation that is read. It takes up to 26 times its size in memory, for which a job asks.
 MAX_MIB = 128
+#: Keys of JSON that a reader uses. QuPath's measurements have names that a user gives, of which two may be the same.
+_READ_KEYS = qupath.KEYS | dsa.KEYS
 #: How JSON writes half of a letter that takes two, which no file in UTF-8 can hold.
 _HALF_LETTER = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -124,13 +126,15 @@ def _create_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object of JSON.
 
     Raises:
-        ValueError: a key is there twice, with two values of which one would count.
+        ValueError: a key that is read is there twice, with two values of which one would count.
     """
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"an object has the key {show_value(twice)} twice")
+        known: set[str] = set()
+        for key, _ in pairs:
+            if key in known and key in _READ_KEYS:
+                raise ValueError(f"an object has the key {show_value(key)} twice")
+            known.add(key)
     return found
 
 

@@ -56,23 +56,23 @@ class VertexList:
                 self._wrong.setdefault(name, (at, str(text)))
             self._numbers.append(number)
 
-    def read(self, names: tuple[str, ...], first: int) -> NDArray[np.float64]:
-        """Return X, Y and Order of every vertex, (n_vertices, 3).
+    @property
+    def table(self) -> NDArray[np.float64]:
+        """X, Y and Order of every vertex, (n_vertices, 3); not a number (nan) where it is none."""
+        return np.array(self._numbers, np.float64).reshape(-1, 3)
+
+    def explain(self, names: tuple[str, ...], first: int) -> str:
+        """Return which attribute of a vertex is not a number; empty if all are.
 
         Args:
             names: attributes that must be numbers.
             first: number of the first vertex in messages.
-
-        Raises:
-            BadOutlineError: one is not a number.
         """
-        table = np.array(self._numbers, np.float64).reshape(-1, 3)
         for name in names:
             if name in self._wrong:
                 at, text = self._wrong[name]
-                known = table[(np.abs(table[:, :2]) <= MAX_COORDINATE).all(axis=1), :2]
-                raise BadOutlineError(f"vertex {first + at}, {name}: {show_value(text)} is not a number.", known)
-        return table
+                return f"vertex {first + at}, {name}: {show_value(text)} is not a number."
+        return ""
 
 
 @dataclass(frozen=True)
@@ -99,13 +99,16 @@ class XmlDocument:
         Raises:
             BadOutlineError: a number is none or too large; the message gives the number of its vertex, from 1.
         """
-        found, first = [np.zeros((0, 3))], 1
-        for element in region.iterfind(parent):
-            some = self.vertices.get((element, name))
+        lists = (self.vertices.get((element, name)) for element in region.iterfind(parent))
+        found, first, reason = [np.zeros((0, 3))], 1, ""
+        for some in lists:
             if some is not None:
-                found.append(some.read(("Order", "X", "Y") if ordered else ("X", "Y"), first))
+                found.append(some.table)
+                reason = reason or some.explain(("Order", "X", "Y") if ordered else ("X", "Y"), first)
                 first += len(some)
         table = np.concatenate(found)
+        if reason:
+            raise BadOutlineError(reason, table[(np.abs(table[:, :2]) <= MAX_COORDINATE).all(axis=1), :2])
         if ordered:
             table = table[np.argsort(table[:, 2], kind="stable")]
         return check_distance(np.ascontiguousarray(table[:, :2]))
