@@ -5,7 +5,8 @@
 
 `pack` writes one archive for each study and seed of which every system has been decoded, one of the post-mortems, which
 come later, and one of the readings. The archives hold trials, cards, protocols, results and predictions, no weights.
-The same records give the same archive.
+Predictions of more than 200 kB are left out, each with a line: the hashes in ``result.json`` tell whether a run of the
+study has given the same. The same records give the same archive.
 """
 
 import argparse
@@ -18,6 +19,9 @@ from pathlib import Path
 #: Files of a study and of a decode that the tables use, or that say how they came about.
 _OF_A_STUDY = ("trials.jsonl", "card.json", "protocol.json")
 _OF_A_DECODE = ("result.json", "predictions.npz")
+
+#: Bytes of the largest predictions that are packed: those of #09, with 250,000 samples, would take 17 MB in all.
+_MAX_PREDICTIONS = 200_000
 
 
 def pack(results: Path, archives: Path) -> list[Path]:
@@ -52,6 +56,10 @@ def pack(results: Path, archives: Path) -> list[Path]:
     written = []
     for name, files in members.items():
         there = [path for path in files if path.exists()]
+        large = [path for path in there if path.name == "predictions.npz" and path.stat().st_size > _MAX_PREDICTIONS]
+        for path in large:
+            print(f"{path}: {path.stat().st_size / 1e6:.2f} MB of predictions, left out")
+            there.remove(path)
         if there:
             written.append(_write(archives / f"{name}.tar.xz", results, there))
     return sorted(written)

@@ -414,7 +414,10 @@ def differences(records: Records) -> str:
     ]
     found: list[tuple[str, int, Difference]] = []
     for dataset, one, other in wanted:
-        if pairs := records.pairs(dataset, one, other):
+        pairs = records.pairs(dataset, one, other)
+        if any(run.wrong is None for pair in pairs for run in pair):
+            print(f"{dataset}: predictions are not at hand, so that its difference is left out", file=sys.stderr)
+        elif pairs:
             found.append((f"{dataset}: {other} minus {one}", len(pairs), compare(pairs)))
     adjusted = adjust_holm([difference.p for _, _, difference in found])
     rows = [
