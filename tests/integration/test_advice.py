@@ -119,7 +119,7 @@ def forget_weights(path: Path) -> None:
 
 TABLES = f"{RESULTS}/report/tables"
 DECODES = (f"{RESULTS}/decodes", LEDGER, TABLES)
-AWAY = "move the study's folder away and run again"
+AWAY = "away and run again"
 
 #: Every message of the library that advises to remove or to move something that a run wrote. Others are tried
 #: elsewhere or not at all:

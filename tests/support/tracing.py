@@ -1,5 +1,6 @@
 """Which modules of the library run code: a tracer of function calls."""
 
+import gc
 import inspect
 import sys
 import threading
@@ -20,6 +21,8 @@ def traced() -> Iterator[set[str]]:
 
     What runs while a module is imported does not count: it is part of the module that imports it.
     """
+    # What an earlier test has left is closed now, not while this one is traced.
+    gc.collect()
     ran: set[str] = set()
 
     def note(frame: FrameType, event: str, _: Any) -> None:

@@ -126,7 +126,7 @@ def test_settings_of_studies_count_for_every_job_that_does_the_work_of_one(tmp_p
         ),
     )
     found = {job.name: {"threads": job.threads, **dict(job.resources)} for job in jobs}
-    names = ["study_of_all_seeds set_08/knn", "study set_10/mlp_a1/5", "shard set_10/mlp_a1/5/1/2"]
+    names = ["study_of_all_seeds set_08/knn", "study set_10/mlp_a1/5", "shard set_10/mlp_a1/5/1-of-2"]
     assert {(found[name]["threads"], found[name]["runtime"]) for name in names} == {(3, 77)}
     partitions = {name: (entry["gpu"], entry["slurm_partition"]) for name, entry in found.items() if "gpu" in entry}
     assert partitions == {
@@ -134,7 +134,7 @@ def test_settings_of_studies_count_for_every_job_that_does_the_work_of_one(tmp_p
         "decode set_08/knn": (0, "main"),
         "study_of_all_seeds set_08/mlp_m": (1, "gpus"),
         "decode set_08/mlp_m": (1, "gpus"),
-        **dict.fromkeys(("shard set_10/mlp_a1/5/1/2", "shard set_10/mlp_a1/5/2/2"), (1, "gpus")),
+        **dict.fromkeys(("shard set_10/mlp_a1/5/1-of-2", "shard set_10/mlp_a1/5/2-of-2"), (1, "gpus")),
         "study set_10/mlp_a1/5": (1, "gpus"),
         "decode set_10/mlp_a1": (1, "gpus"),
     }

@@ -527,5 +527,5 @@ def test_find_random_searches_excludes_pruning(tmp_path: Path) -> None:
             tuner = {**card.settings["tuner"], **change}
             write_card(path, card.model_copy(update={"settings": {**card.settings, "tuner": tuner}}))
     assert any("0 is sk_cv (scikit-learn randomized-search)," in note for note in built(builder, "scores").notes)
-    assert re.search(r"opt_random, .* against sk_cv", criterion(builder, "Search algorithm", "optuna"))
+    assert re.search(r"opt_random, .* against random search .sk_cv", criterion(builder, "Search algorithm", "optuna"))
     assert criterion(builder, "Search algorithm", "scikit-learn").startswith("not decided: none of its tuners")

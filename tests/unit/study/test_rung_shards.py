@@ -301,5 +301,5 @@ def test_other_scores_of_an_earlier_rung_are_another_search(
     with training_with(CurveTrainer()):
         again = [lab.run_shard(number, 2, None, 1) for number in (1, 2)]
         lab.run_shard(1, 2, None, 2, again)
-    assert (kept.with_name(f"{kept.name}.superseded-1") / "trials.jsonl").read_bytes() == before
+    assert (kept.with_name(f"{kept.name}.outdated-1") / "trials.jsonl").read_bytes() == before
     assert (kept / "trials.jsonl").read_bytes() != before

@@ -140,7 +140,7 @@ def test_list_rung_refuses_other_records() -> None:
     plan = plan_rungs(config.list_rungs(SPACE, budget, 9), budget, resumes=True)
     others = [RecordedTrial(record, None, 0) for _, record in search(build_tuner(config, SPACE, 20, 7), 20, 1)]  # type: ignore[arg-type]
     setup = SearchSetup(build_tuner(config, SPACE, 20), None, build_task, budget)  # type: ignore[arg-type]
-    with pytest.raises(UserError, match=r"trial 0, whose score decides .* has another set than the tuner proposes now"):
+    with pytest.raises(UserError, match=r"trial 1, whose score decides .* has another set than the tuner proposes now"):
         list_rung(setup, plan, 2, RecordedTrials(others))
 
 

@@ -282,3 +282,13 @@ def test_check_refuses_grid_too_large_for_memory() -> None:
     larger = Space.model_validate({"a": axis, "b": axis, "c": axis, "d": {"type": "bool"}})
     with pytest.raises(ValueError, match=r"^space: is a grid of 2,000,000 sets, .* at most 1,000,000"):
         check(make_config("grid"), larger)
+
+
+def test_suggest_takes_a_grid_of_one_value() -> None:
+    """The one value of a grid may be below its start in the last digit, as 0.18 is below 0.18000000000000002."""
+    import optuna
+
+    ends = {"type": "float", "low": 0.18000000000000002, "high": 0.18000000000000002, "step": 0.01}
+    space = Space.model_validate({"da": ends})
+    trial = optuna.create_study().ask()
+    assert suggest(trial, space) == {"da": pytest.approx(0.18)}

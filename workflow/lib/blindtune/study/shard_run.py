@@ -8,7 +8,7 @@ from blindtune.config.rungs import plan_system_rungs
 from blindtune.config.study import Study
 from blindtune.core.claims import claim
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_json
+from blindtune.core.files import next_free_path, read_json_object, write_json
 from blindtune.core.job_log import JobLog
 from blindtune.core.shards import Shard
 from blindtune.datasets.prepared import Prepared
@@ -21,6 +21,9 @@ from blindtune.study.search import search_shard
 from blindtune.study.shards import RecordedTrial, RecordedTrials, find_shard, folder_of, read_shards, write_shard
 from blindtune.tuners.rungs import RungPlan
 from blindtune.views.apply import apply_view, collect_inputs
+
+#: What a shard of a rung knew of the trials of earlier rungs, in its folder.
+_EARLIER = "earlier.json"
 
 
 def run_shard(
@@ -74,11 +77,11 @@ def run_shard(
     folder = folder_of(output)
     with claim(output, f"{shard} of the study {study.id}", wait_seconds=wait_seconds, notify=job_log.info) as held:
         recorded = None if plan is None else _read_earlier(earlier, study.id, digest_protocol(protocol), plan)
-        own_protocol = protocol | {"shard": str(shard)}
         if recorded is not None:
-            # Other trials of a rung, or other outcomes before it, are another search.
-            own_protocol |= {"trials": digest_json(list(shard.trials)), "earlier": recorded.digest()}
-        prepare_folder(folder, own_protocol, f"{study.id}, {shard}", job_log)
+            _set_aside_outdated(folder, recorded, f"{study.id}, {shard}", job_log)
+        prepare_folder(folder, protocol | {"shard": str(shard)}, f"{study.id}, {shard}", job_log)
+        if recorded is not None:
+            write_json(folder / _EARLIER, recorded.outcomes())
         context = StudyContext(
             study=study,
             data=apply_view(study.settings.view, data, inputs),
@@ -93,6 +96,20 @@ def run_shard(
         trials = search_shard(context, files, shard, elsewhere, plan, recorded)
         write_shard(output, shard, study.id, digest_protocol(protocol), trials)
     job_log.finish(f"{study.id}, {shard}: has trained {len(trials)} trials")
+
+
+def _set_aside_outdated(folder: Path, earlier: RecordedTrials, name: str, job_log: JobLog) -> None:
+    """Move the records of a shard away if a trial of an earlier rung has another outcome now than when they were made.
+
+    With a larger budget there are more trials, but those that were there are the same.
+    """
+    path, outcomes = folder / _EARLIER, earlier.outcomes()
+    known = read_json_object(path) if path.exists() else {}
+    if all(outcomes.get(number, found) == found for number, found in known.items()):
+        return
+    outdated = next_free_path(folder.with_name(f"{folder.name}.outdated"))
+    folder.rename(outdated)
+    job_log.info(f"{name}: outcomes of earlier rungs changed; the records so far were moved to {outdated}")
 
 
 def _read_earlier(paths: Sequence[Path], study_id: str, protocol_sha256: str, plan: RungPlan) -> RecordedTrials:

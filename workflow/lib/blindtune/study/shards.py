@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from blindtune.core.bounds import MAX_SHARDS
 from blindtune.core.errors import UserError
-from blindtune.core.files import digest_json, read_regular_file, write_bytes
+from blindtune.core.files import read_regular_file, write_bytes
 from blindtune.core.garbage import pause_collection
 from blindtune.core.shards import Shard
 from blindtune.records.trial import Trial, rank_on_dev
@@ -122,12 +122,12 @@ class RecordedTrials:
         """Return a trial; None if there is none of this number."""
         return self._trials.get(number)
 
-    def digest(self) -> str:
-        """Return the SHA-256 of what a later rung depends on: outcomes, and the weights that promoted trials have."""
+    def outcomes(self) -> dict[str, list[Any]]:
+        """Return what a later rung depends on, by the number of the trial: its outcome, and the weights it has."""
         trials = [one.trial for _, one in sorted(self._trials.items())]
-        return digest_json(
-            [[one.number, one.status, one.score, one.metric_value, one.epochs, one.weights_sha256] for one in trials]
-        )
+        return {
+            str(one.number): [one.status, one.score, one.metric_value, one.epochs, one.weights_sha256] for one in trials
+        }
 
 
 def write_shard(path: Path, shard: Shard, study_id: str, protocol_sha256: str, trials: Sequence[Trial]) -> None:

@@ -122,6 +122,8 @@ def _suggest_value(trial: "optuna.Trial", spec: HyperparameterSpec) -> Any:
         case FloatDimension(step=None):
             return trial.suggest_float(name, dimension.lowest, dimension.highest, log=dimension.log)
         case FloatDimension():
-            return trial.suggest_float(name, dimension.lowest, max(dimension.values() or []), step=dimension.step)
+            # Of one value, the last digit of the end of the grid may be below that of its start.
+            highest = max(dimension.values() or [])
+            return trial.suggest_float(name, min(dimension.lowest, highest), highest, step=dimension.step)
         case ChoiceDimension() | BoolDimension() | FixedDimension():
             return trial.suggest_categorical(name, dimension.values())
