@@ -5,6 +5,7 @@ Needs a Chromium: that of the system, or ``playwright install chromium``.
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +40,23 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "report.html"
 
 
-@pytest.fixture
-def page(browser: Browser, report: Path) -> Iterator[Page]:
-    """The page on a laptop; a test fails if its scripts do."""
+@contextmanager
+def open_on_laptop(browser: Browser, path: Path) -> Iterator[Page]:
+    """Open a page on a laptop, and fail if its scripts do."""
     with browser.new_context(viewport=LAPTOP) as context:  # type: ignore[arg-type]
         opened = context.new_page()
         errors: list[str] = []
         opened.on("pageerror", lambda error: errors.append(str(error)))
-        opened.goto(report.as_uri())
+        opened.goto(path.as_uri())
         yield opened
         assert errors == []
+
+
+@pytest.fixture
+def page(browser: Browser, report: Path) -> Iterator[Page]:
+    """The page on a laptop; a test fails if its scripts do."""
+    with open_on_laptop(browser, report) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -71,13 +79,8 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def rows(browser: Browser, plain: Path) -> Iterator[Page]:
     """That page on a laptop; a test fails if its scripts do."""
-    with browser.new_context(viewport=LAPTOP) as context:  # type: ignore[arg-type]
-        opened = context.new_page()
-        errors: list[str] = []
-        opened.on("pageerror", lambda error: errors.append(str(error)))
-        opened.goto(plain.as_uri())
+    with open_on_laptop(browser, plain) as opened:
         yield opened
-        assert errors == []
 
 
 def read_column(page: Page, table: str, title: str) -> list[str]:

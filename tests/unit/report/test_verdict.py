@@ -7,6 +7,7 @@ from typing import Any, get_args
 import pytest
 
 from blindtune.report import library_verdicts
+from blindtune.report.names import join_names
 from blindtune.report.records import read_records
 from blindtune.report.tables import choices
 from blindtune.report.verdict import SENTENCES, Question, Span, Verdict, render_verdicts
@@ -71,4 +72,4 @@ def test_many_random_searches_are_given_by_their_range(tmp_path: Path) -> None:
 
 def test_names_are_joined_as_in_a_sentence() -> None:
     """Three libraries are "a, b and c"."""
-    assert [library_verdicts._join(list("abc")[:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
+    assert [join_names(list("abc")[:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]

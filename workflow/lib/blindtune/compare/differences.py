@@ -166,7 +166,7 @@ class RunComparison:
         only_datasets: datasets that only the first run has, and only the second.
         only_studies: studies that only the first run has, and only the second.
         studies: studies that both have and that differ.
-        post_mortems: those that one run alone has, or that say something else.
+        post_mortems: those that one run alone has, or that have other values.
         verdicts: answers to the report's questions that differ.
         unknown_verdicts: why an answer could not be compared, one sentence each.
         margin_note: which margin of equivalence was taken for a run without a report; empty if both have one.

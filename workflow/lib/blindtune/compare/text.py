@@ -1,6 +1,6 @@
 """Write what differs between two runs for a terminal: one sentence, then a section for each kind of difference."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from typing import Any
@@ -12,6 +12,7 @@ from blindtune.compare.values import ABSENT, shorten
 from blindtune.compare.verdicts import DatasetVerdict
 from blindtune.metrics.registry import METRICS
 from blindtune.report.minimised import format_change, format_metric
+from blindtune.report.names import join_names
 from blindtune.report.stats.statistics import mean
 
 #: Rows of a section; more are counted.
@@ -62,14 +63,14 @@ def summarize(comparison: RunComparison) -> str:
 def _summarized(comparison: RunComparison) -> Iterator[str]:
     decided = [change.dataset for change in comparison.verdicts if not change.is_same_decision]
     if decided:
-        yield f"the verdict on {_listed(dict.fromkeys(decided))}"
+        yield f"the verdict on {join_names(dict.fromkeys(decided))}"
     restated = [change.dataset for change in comparison.verdicts if change.is_same_decision]
     if restated:
-        yield f"the numbers or the marks of the verdict on {_listed(dict.fromkeys(restated))}"
+        yield f"the numbers or the marks of the verdict on {join_names(dict.fromkeys(restated))}"
     if comparison.config:
         yield _count(len(comparison.config), "key of the config", "keys of the config")
     if comparison.data:
-        yield f"the data of {_listed(change.dataset for change in comparison.data)}"
+        yield f"the data of {join_names(change.dataset for change in comparison.data)}"
     if comparison.studies:
         yield f"the records of {len(comparison.studies)} of {_count(comparison.n_studies, 'study', 'studies')}"
     if comparison.post_mortems:
@@ -164,7 +165,7 @@ def _post_mortems(changes: Sequence[PostMortemChange]) -> list[str]:
         seeds = ", ".join(str(one.seed) for one in studies)
         rows.append((dataset, system, seeds, what, next((one.first for one in studies if one.first), "")))
     notes = [
-        f"note: what was decoded on the eval of {_listed(names)} after its post-mortem is not blind, in any config"
+        f"note: what was decoded on the eval of {join_names(names)} after its post-mortem is not blind, in any config"
         for side in (ONLY_BEFORE, ONLY_AFTER)
         if (names := dict.fromkeys(one.dataset for one in changes if one.what == side))
     ]
@@ -254,11 +255,6 @@ def _by_system(keys: Sequence[StudyKey]) -> Iterator[tuple[tuple[str, str], str]
     """Yield dataset and system of some studies with their seeds as text."""
     for (dataset, system), group in groupby(keys, key=lambda key: key[:2]):
         yield (dataset, system), ", ".join(str(seed) for *_, seed in group)
-
-
-def _listed(names: Iterable[str]) -> str:
-    found = list(names)
-    return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}"
 
 
 def _count(number: int, one: str, many: str) -> str:

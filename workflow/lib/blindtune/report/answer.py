@@ -11,6 +11,7 @@ from typing import Literal
 from blindtune.metrics.registry import is_error
 from blindtune.report.margin import from_points
 from blindtune.report.minimised import format_change, format_margin, format_metric, get_scale, get_title, get_unit
+from blindtune.report.names import join_names
 from blindtune.report.once import once
 from blindtune.report.published import PublishedErrors, load_published
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
@@ -281,4 +282,4 @@ def list_names(names: Sequence[str]) -> str:
     """Return names as a part of a sentence; of more than `MOST_NAMES` the first, and how many more there are."""
     if len(names) > MOST_NAMES:
         return f"{', '.join(names[: MOST_NAMES - 1])} and {len(names) - MOST_NAMES + 1} more"
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return join_names(names)

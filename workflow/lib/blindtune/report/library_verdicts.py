@@ -4,11 +4,12 @@ A library is called better or worse only where the statistics distinguish the tw
 verdicts as sentences.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from blindtune.report.figures.pareto import collect_points, find_front
+from blindtune.report.names import join_names
 from blindtune.report.records import DatasetRecords, ReportRecords, RunRecords, SystemRecords
 from blindtune.report.searches import (
     describe_tuner,
@@ -297,12 +298,14 @@ def _judge_error_on(each: ComparedDataset, library: str) -> Verdict:
         return verdict("not decided: alone", {"own": own})
     lower = [name for name, other in best.items() if _is_lower(other, own) and each.differs(own, other)]
     if lower:
-        return verdict("higher", {"own": own, "libraries": _join(lower)})
+        return verdict("higher", {"own": own, "libraries": join_names(lower)})
     equal = [name for name, other in best.items() if not each.differs(own, other)]
     if not equal:
         return verdict("lowest", {"own": own})
     everyone = len(equal) == len(best) > MAX_NAMED
-    return verdict(_why_undecided(each), {"own": own, "libraries": "any other library" if everyone else _join(equal)})
+    return verdict(
+        _why_undecided(each), {"own": own, "libraries": "any other library" if everyone else join_names(equal)}
+    )
 
 
 def _judge_algorithm_on(each: ComparedDataset, own: SystemRecords) -> Verdict:
@@ -315,11 +318,6 @@ def _judge_algorithm_on(each: ComparedDataset, own: SystemRecords) -> Verdict:
     lower = [_is_lower(own, system) for system in random]
     decision = "better" if all(lower) else "worse" if not any(lower) else "between"
     return verdict(decision, {"own": own, "random": random})
-
-
-def _join(names: Sequence[str]) -> str:
-    """Return names as a sentence lists them: "a", "a and b", "a, b and c"."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _why_undecided(each: ComparedDataset) -> str:
