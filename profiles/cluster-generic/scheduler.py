@@ -39,6 +39,7 @@ class Scheduler:
         gone: found in what a command prints, errors too, of a job that it does not know, or that ended without a
             result. With none of the three, the job waits or runs, or the scheduler does not answer.
         cancel: ends the job {id}.
+        no_history: found in what a command prints of a scheduler that keeps no record of how jobs ended.
     """
 
     submit: str
@@ -49,6 +50,7 @@ class Scheduler:
     failed: str
     gone: str
     cancel: str
+    no_history: str | None = None
 
 
 SCHEDULERS = {
@@ -73,6 +75,7 @@ SCHEDULERS = {
         # F without an exit status: it was deleted before it ran.
         gone=r"job_state = F\b|Unknown Job Id",
         cancel="qdel {id}",
+        no_history=r"not configured to maintain job history|job_history_enable",
     ),
     "sge": Scheduler(
         submit="qsub -terse -cwd -V -N {name} -pe smp {cores} -l h_vmem={mb_per_core}M,h_rt={clock} {gpus} -j y "
@@ -82,7 +85,8 @@ SCHEDULERS = {
         # qstat knows the jobs that wait or run, qacct those that ended.
         status=("qstat -j {id}", "qacct -j {id}"),
         success=r"exit_status\s+0\b",
-        failed=r"exit_status\s+[1-9]",
+        # A job that could not be started waits in the state Eqw until somebody ends it.
+        failed=r"exit_status\s+[1-9]|(?m:^error reason)",
         gone=r"do not exist|not found",
         cancel="qdel {id}",
     ),
@@ -123,6 +127,11 @@ def status(job_id: str) -> str:
         return _read_state(job_id)
     for command in scheduler.status:
         output, errors = _run(command, check=False, id=job_id)
+        if scheduler.no_history and re.search(scheduler.no_history, errors):
+            raise SystemExit(
+                f"{command.format(id=job_id)}: {errors.strip()}\nWithout a history it cannot be known how a job ended. "
+                "Ask for it to be enabled (for PBS: qmgr -c 'set server job_history_enable = true')."
+            )
         ended = next((end for end in ("success", "failed") if re.search(getattr(scheduler, end), output)), None)
         if ended or not re.search(scheduler.gone, f"{output}\n{errors}"):
             _find_gone_file(job_id).unlink(missing_ok=True)

@@ -135,6 +135,8 @@ def test_submit_asks_a_scheduler_for_what_the_job_needs(
         ("pbs", "    job_state = Q\n    comment = Not Running", "running"),
         ("sge", "exit_status  0", "success"),
         ("sge", "exit_status  137", "failed"),
+        ("sge", "job_number: 17\nsubmit_cmd: true # error reason", "running"),
+        ("sge", "job_number: 17\nerror reason    1: 11/29/2026 21:00:00 [1:2]: can't open the log", "failed"),
     ],
 )
 def test_status_reads_the_answer_of_a_scheduler(
@@ -203,6 +205,17 @@ def test_record_of_a_job_may_come_late(scheduler: ModuleType, tools: Path, monke
     (folder / "qacct.error").unlink()
     assert scheduler.status("17") == "success"
     assert list((folder / ".snakemake" / "cluster_logs").iterdir()) == []
+
+
+def test_scheduler_without_a_history_is_refused(
+    scheduler: ModuleType, tools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jobs of a PBS that forgets them at once would run for ever, or count as failed when they ended well."""
+    monkeypatch.setenv("BLINDTUNE_SCHEDULER", "pbs")
+    (tools.parent / "qstat.answer").write_text("", encoding="utf-8")
+    (tools.parent / "qstat.error").write_text("qstat: PBS is not configured to maintain job history\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match="job_history_enable = true"):
+        scheduler.status("17.server")
 
 
 def test_time_of_another_job_with_the_same_id_does_not_count(
