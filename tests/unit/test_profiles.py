@@ -213,7 +213,9 @@ def test_scheduler_without_a_history_is_refused(
     """Jobs of a PBS that forgets them at once would run for ever, or count as failed when they ended well."""
     monkeypatch.setenv("BLINDTUNE_SCHEDULER", "pbs")
     (tools.parent / "qstat.answer").write_text("", encoding="utf-8")
-    (tools.parent / "qstat.error").write_text("qstat: PBS is not configured to maintain job history\n", encoding="utf-8")
+    (tools.parent / "qstat.error").write_text(
+        "qstat: PBS is not configured to maintain job history\n", encoding="utf-8"
+    )
     with pytest.raises(SystemExit, match="job_history_enable = true"):
         scheduler.status("17.server")
 

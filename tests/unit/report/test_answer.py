@@ -85,6 +85,17 @@ def test_answer_all_adjusts_for_the_datasets(tmp_path: Path) -> None:
     assert [each.stand_in for each in found] == [False, False, True]
 
 
+def test_headline_of_few_datasets_says_what_its_numbers_are(tmp_path: Path) -> None:
+    """Which of the two is subtracted, and what the interval is, can be read in the first sentences."""
+    errors = {"mlp_m1": 0.1, "mlp_a1": 0.4}
+    builder = RecordsBuilder(tmp_path / "study", systems=["mlp_m1", "mlp_a1"], seeds=[1, 2, 3], errors=errors)
+    found = headline(builder.write().record().read())
+    assert found.endswith("). Differences on eval are tuned minus manual, with 95% intervals.")
+    one_patient = {"one": {"parameters": {"groups": ["p1"]}}}
+    builder = RecordsBuilder(tmp_path / "none", systems=["mlp_m1", "mlp_a1"], datasets=one_patient)
+    assert "interval)." in (found := headline(builder.write().record().read())) and "minus" not in found
+
+
 def test_headline_of_many_datasets_counts_them(tmp_path: Path) -> None:
     """With more than a few datasets the sentence has counts and names; the intervals are in the picture."""
     datasets = {f"set_{letter}": {"stand_in": letter == "a"} for letter in "abcd"}

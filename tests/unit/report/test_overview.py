@@ -63,6 +63,16 @@ def test_draw_answers_without_interval(monkeypatch: pytest.MonkeyPatch, records:
     assert row.numbers == "−1.00, no interval"
 
 
+def test_interval_without_0_of_models_that_cannot_be_told_apart_is_explained(
+    monkeypatch: pytest.MonkeyPatch, records: ReportRecords
+) -> None:
+    """The verdict is adjusted for the datasets and the interval is not: where they differ, the numbers say why."""
+    apart = {"difference": 1.0, "low": 0.1, "high": 1.9, "published": None}
+    row = place_on_axis(monkeypatch, records, verdict="cannot be told apart", **apart)
+    assert row.numbers == "1.00 (0.10 to 1.90; not after adjustment)"
+    assert place_on_axis(monkeypatch, records, verdict="manual better", **apart).numbers == "1.00 (0.10 to 1.90)"
+
+
 def test_draw_answers_cuts_a_very_wide_interval(monkeypatch: pytest.MonkeyPatch, records: ReportRecords) -> None:
     """An interval of a hundred times the difference does not hide the difference: it is cut, and marked as cut."""
     row = place_on_axis(monkeypatch, records, difference=1.0, low=-1.5, high=100.0, published=None)

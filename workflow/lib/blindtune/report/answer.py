@@ -89,9 +89,9 @@ def answer_all(records: ReportRecords) -> list[DatasetAnswer]:
 
 
 def headline(records: ReportRecords) -> str:
-    """Return the answer of the whole report in one sentence, and one on what it cannot vouch for.
+    """Return the answer of the whole report in one sentence, what its numbers are, and what it cannot vouch for.
 
-    These are stand-in data, if there are more than a few datasets, and decodes that are not known to be blind.
+    The last are stand-in data, if there are more than a few datasets, and decodes that are not known to be blind.
     """
     answers = answer_all(records)
     if not answers:
@@ -115,9 +115,11 @@ def headline(records: ReportRecords) -> str:
         else ""
     )
     seen = [names[answer.dataset] for answer in answers if answer.manual.qualification or answer.tuned.qualification]
+    known = few and any(answer.low is not None for answer in answers)
+    legend = " Differences on eval are tuned minus manual, with 95% intervals." if known else ""
     doubt = f" Not every decode is known to be blind on {list_names(seen)}." if seen else ""
     sentence = "; ".join(parts)
-    return f"{sentence[0].upper()}{sentence[1:]}.{warning}{doubt}"
+    return f"{sentence[0].upper()}{sentence[1:]}.{legend}{warning}{doubt}"
 
 
 _SUMMARIES: dict[AnswerVerdict, str] = {

@@ -215,7 +215,10 @@ def _numbers(answer: DatasetAnswer) -> str:
     value = _format(answer, answer.difference)
     if answer.low is None or answer.high is None:
         return f"{value}, no interval"
-    return f"{value} ({_format(answer, answer.low)} to {_format(answer, answer.high)})"
+    interval = f"{_format(answer, answer.low)} to {_format(answer, answer.high)}"
+    # The verdict is adjusted for the number of datasets, the interval is not.
+    lost = answer.verdict == "cannot be told apart" and not answer.low <= 0 <= answer.high
+    return f"{value} ({interval}{'; not after adjustment' if lost else ''})"
 
 
 def _format(answer: DatasetAnswer, value: float) -> str:
