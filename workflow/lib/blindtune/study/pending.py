@@ -33,13 +33,18 @@ class PendingTrial:
     refused: Outcome | None
     clock: Stopwatch
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether it is trained, not refused before."""
+        return self.task is not None and self.refused is None
+
     def epochs(self, trained_before: int) -> int:
         """Return the epochs that the trial needs; one that is not trained is charged one epoch.
 
         Args:
             trained_before: epochs of its parent that it continues.
         """
-        if self.task is None or self.refused is not None:
+        if self.task is None or not self.is_trained:
             return 1
         return self.task.training.epochs - trained_before
 

@@ -33,6 +33,7 @@ from blindtune.study.retrain import Retrainer
 from blindtune.study.setup import SearchSetup, build_search_setup, check_batches
 from blindtune.study.shard_proposals import ProposalsTuner, list_proposals, list_rung
 from blindtune.study.shards import RecordedTrial, RecordedTrials, read_shards, remove_states
+from blindtune.study.waiting import WaitingTrials
 from blindtune.training.base import (
     BatchTrainer,
     Outcome,
@@ -65,11 +66,13 @@ class SearchCallbacks:
         after_epoch: called after each epoch of a trial that is trained, with the number of the trial, the number of the
             epoch and its metrics.
         after_trial: called after each trial that is recorded, with all trials so far.
+        waits: called with each trial that has ended before an earlier one, and is recorded after it.
         notice: called with a message that does not belong to one trial.
     """
 
     after_epoch: Callable[[int, int, EpochMetrics], None] = lambda trial, epoch, metrics: None
     after_trial: Callable[[list[Trial]], None] = lambda trials: None
+    waits: Callable[[Trial], None] = lambda trial: None
     notice: Callable[[str], None] = lambda line: None
 
 
@@ -184,9 +187,9 @@ def _open_search(
     search = Search(context, setup, log, store, log_progress(context, setup), elsewhere, earlier)
     if search.set_aside:
         job_log.info(f"{context.name}: records that two runs wrote twice were set aside in {search.set_aside}")
-    if search.recorded:
-        job_log.info(f"{context.name}: goes on from {len(search.recorded)} recorded trials")
-    else:
+    if search.recorded or search.n_waiting:
+        job_log.info(f"{context.name}: goes on from {_describe_records(search)}")
+    if not search.recorded:
         check_batches(study, context.data, files)
     return search
 
@@ -215,6 +218,10 @@ def log_progress(context: StudyContext, setup: SearchSetup) -> SearchCallbacks:
             f"dev error {metrics.dev_error}{_describe_metric(metrics)}"
         ),
         after_trial=after_trial,
+        waits=lambda trial: job_log.progress(
+            tracker.fraction_spent(),
+            f"{name}: trial {trial.number + 1} waits for trial {tracker.trials + 1}, {describe_trial(trial)}",
+        ),
         notice=lambda line: job_log.info(f"{name}: {line}"),
     )
 
@@ -274,6 +281,7 @@ class Search:
         self._max_batch = setup.trainer.max_batch if isinstance(setup.trainer, BatchTrainer) else 1
         has_workers = setup.create_separate is None
         self._attempts = Attempts(context.folder, len(self.recorded), has_workers=has_workers)
+        self._waiting = WaitingTrials(context.folder, len(self.recorded), context.check_claim)
         self._check_claim = context.check_claim
         self._separate: Pool | None = None
         self._callback_error: Exception | None = None
@@ -295,7 +303,13 @@ class Search:
                 self._separate.close()
         self._check_claim()
         self._attempts.clear()
+        self._waiting.clear()
         return SearchResult(self.trials, end == "exhausted")
+
+    @property
+    def n_waiting(self) -> int:
+        """The number of trials that ended before an earlier one, and are recorded after it."""
+        return self._waiting.count
 
     def replay(self) -> End | None:
         """Replay the recorded trials into the tuner, as far as the budget allows.
@@ -438,12 +452,15 @@ class Search:
             if (recorded := found[pending.number]) is not None
         }
         missing = [pending for pending in group if found[pending.number] is None]
-        if not self._record_in_order(ended) or not missing:
+        if not self._record_in_order(ended):
             return
-        for pending, outcome in self._train(missing):
+        for pending, outcome in self._train(missing) if missing else ():
             ended[pending.number] = partial(self._record, pending, outcome, started)
+            if pending.number != len(self.trials) and pending.is_trained:
+                self._keep_waiting(pending, outcome, started)
             if not self._record_in_order(ended):
                 return
+        self._waiting.clear(len(self.trials))
 
     def _record_in_order(self, ended: dict[int, Callable[[], None]]) -> bool:
         """Record the next trials, as far as they have ended; return whether more fit into the budget.
@@ -459,7 +476,7 @@ class Search:
 
     def _find_elsewhere(self, pending: PendingTrial) -> RecordedTrial | None:
         """Return the record of a proposal that was trained elsewhere; None if it must be trained here."""
-        recorded = self._elsewhere.find(pending.number)
+        recorded = self._waiting.find(pending.number) or self._elsewhere.find(pending.number)
         if recorded is None:
             return None
         trial = recorded.trial
@@ -477,13 +494,14 @@ class Search:
         trial, clock = recorded.trial, pending.clock
         with clock.measure("save"):
             recorded.copy_weights(self.store)
-            if self._earlier is not None:  # a later rung finds states with the records of its shards
+            # A later rung finds states with the records of its shards; the folder of waiting trials is removed.
+            if self._earlier is not None or self._waiting.is_owner_of(recorded):
                 recorded.copy_state(self.store)
         for part, spent in trial.seconds.items():
             clock.add(part, spent.wall, spent.cpu)
         for epoch, metrics in enumerate(trial.curve, trial.trained_before + 1):
             self._report(epoch, metrics)
-        self.n_taken += 1
+        self.n_taken += not self._waiting.is_owner_of(recorded)
         self._finish(trial.model_copy(update={"seconds": clock.seconds}))
 
     def _train(self, group: list[PendingTrial]) -> Iterator[tuple[PendingTrial, Outcome]]:
@@ -494,7 +512,7 @@ class Search:
             reason = self._attempts.reason_to_give_up(pending.number)
             if reason is not None:
                 yield pending, Outcome("failed", reason, [], None, None)
-            elif pending.task is None or pending.refused is not None:
+            elif not pending.is_trained or pending.task is None:
                 yield pending, pending.refused or Outcome("invalid", None, [], None, None)
             else:
                 fold = pending.proposal.fold.number if pending.proposal.fold else None
@@ -582,6 +600,14 @@ class Search:
             self.store.save(pending.number, outcome, scored_on_dev=scored_on_dev)
         self._finish(self._build_record(pending, outcome, scored, started))
 
+    def _keep_waiting(self, pending: PendingTrial, outcome: Outcome, started: str) -> None:
+        """Keep a trial that has ended before an earlier one, so that a kill does not lose it."""
+        scored = self._scored_metrics(pending.proposal, outcome)
+        trial = self._build_record(pending, outcome, scored, started)
+        with pending.clock.measure("save"):
+            self._waiting.keep(trial, outcome)
+        self._callbacks.waits(trial)
+
     def _finish(self, trial: Trial) -> None:
         """Write a record, and tell it."""
         self._log.append(trial)
@@ -640,6 +666,12 @@ class Search:
 
     def _seeds(self, pending: PendingTrial) -> dict[str, int]:
         return {"study": self._study.seed} | ({"trial": pending.task.seed} if pending.task else {})
+
+
+def _describe_records(search: Search) -> str:
+    recorded, waiting = len(search.recorded), search.n_waiting
+    ended = f"{waiting} {'' if recorded else 'trials '}that had ended before an earlier one"
+    return " and ".join([f"{recorded} recorded trials"] * bool(recorded) + [ended] * bool(waiting))
 
 
 def _describe_metric(metrics: EpochMetrics) -> str:

@@ -148,8 +148,7 @@ def write_shard(path: Path, shard: Shard, study_id: str, protocol_sha256: str, t
     )
     lines = [header.model_dump_json(exclude_none=True)]
     for trial in trials:
-        text = trial.model_copy(update={"number": shard.trial_number(trial.number)}).model_dump_json()
-        lines.append(f'{{"sha256":"{_digest(text)}","trial":{text}}}')
+        lines.append(format_line(trial.model_copy(update={"number": shard.trial_number(trial.number)})))
     write_bytes(path, "".join(f"{line}\n" for line in lines).encode())
 
 
@@ -229,15 +228,27 @@ def _read_shard(
     trials = []
     with pause_collection():
         for row, line in enumerate(lines[1:], 2):
-            try:
-                parsed = ShardLine.model_validate_json(line)
-            except ValueError:
-                parsed = None
-            if parsed is None or parsed.sha256 != _digest(parsed.trial.model_dump_json()):
+            trial = parse_line(line)
+            if trial is None:
                 notify(f"{path}, line {row}: is damaged.")
             else:
-                trials.append(parsed.trial)
+                trials.append(trial)
     return trials, shard
+
+
+def format_line(trial: Trial) -> str:
+    """Return a trial as a line of a file, without the line feed."""
+    text = trial.model_dump_json()
+    return f'{{"sha256":"{_digest(text)}","trial":{text}}}'
+
+
+def parse_line(line: bytes) -> Trial | None:
+    """Return the trial of a line that `format_line` wrote; None if anything in it was changed."""
+    try:
+        parsed = ShardLine.model_validate_json(line)
+    except ValueError:
+        return None
+    return parsed.trial if parsed.sha256 == _digest(parsed.trial.model_dump_json()) else None
 
 
 def find_shard(shard: Shard, plan: RungPlan | None) -> Shard | None:
