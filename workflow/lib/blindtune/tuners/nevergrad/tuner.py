@@ -115,8 +115,11 @@ def _build_parameter(told: EngineDimension) -> Any:
         case "category":
             return nevergrad.p.Choice(told.count)
         case "index":
-            # Its ordered choice holds an object for each value, which it copies at every proposal.
-            return nevergrad.p.Scalar(lower=-0.5, upper=told.count - 0.5).set_integer_casting()
+            # The index of its ordered choice, which itself holds an object for each value and copies all of them at
+            # every proposal. These bounds make a mutation from the middle, N(0, 1), uniform over the values. With those
+            # of Scalar a mutation is a sixth of the range, and CMA hardly leaves the middle of a range of few values.
+            index = nevergrad.p.Scalar(init=(told.count - 1) / 2)
+            return index.set_bounds(-0.5, told.count - 0.5, method="gaussian").set_integer_casting()
         case "number":
             return (nevergrad.p.Log if told.log else nevergrad.p.Scalar)(lower=told.low, upper=told.high)
 
