@@ -76,7 +76,7 @@ STUDIES = CONFIG.studies()
 # With conda or in an image jobs have another Python, so that each job checks for itself.
 if workflow.is_main_process and not workflow.deployment_settings.deployment_method:
     try:
-        check_engines(STUDIES, lambda one: Path(PLACES.card(one.dataset, one.system, one.seed)).exists())
+        check_engines(STUDIES, lambda one: Path(PLACES.card(one.dataset, one.system, one.seed)))
     except UserError as error:
         raise WorkflowError(str(error)) from None
 

@@ -9,6 +9,7 @@ from blindtune.core.paths import study_folder_of
 from blindtune.core.quick_exit import leave
 from blindtune.core.shards import Shard
 from blindtune.datasets.prepared import open_prepared
+from blindtune.study.run import check_study_engine
 from blindtune.study.shard_run import run_shard
 from blindtune.training.keras.backend import prefer_light_backend
 
@@ -16,6 +17,7 @@ prefer_light_backend()
 with run_job(Path(snakemake.log[0]), snakemake.config) as job_log, release_on_termination():
     output = Path(snakemake.output.outcomes)
     study = Study.model_validate(snakemake.params.study)
+    check_study_engine(study)
     run_shard(
         study,
         open_prepared(Path(snakemake.input.manifest)),

@@ -8,17 +8,18 @@ from blindtune.core.job_log import run_job
 from blindtune.core.quick_exit import leave
 from blindtune.core.side_files import list_side_files, study_list
 from blindtune.datasets.prepared import open_prepared
-from blindtune.study.run import run_study
+from blindtune.study.run import check_study_engine, run_study
 from blindtune.training.keras.backend import prefer_light_backend
 
 prefer_light_backend()
 for study, card, log in zip(snakemake.params.studies, snakemake.output.cards, snakemake.log, strict=True):
     with run_job(Path(log), snakemake.config) as job_log, release_on_termination():
         shards = [path for path in map(Path, snakemake.input.shards) if path.parent.name == str(study["seed"])]
-        data, checked = open_prepared(Path(snakemake.input.manifest)), Study.model_validate(study)
+        checked = Study.model_validate(study)
+        check_study_engine(checked)
         run_study(
             checked,
-            data,
+            open_prepared(Path(snakemake.input.manifest)),
             files=checked.settings.files(),
             code=snakemake.params.code,
             folder=Path(card).parent,

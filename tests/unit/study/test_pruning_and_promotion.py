@@ -12,6 +12,7 @@ from blindtune.datasets.prepared import Prepared
 from blindtune.study import setup as plans
 from support.builders import prepared
 from support.curve_trainer import CurveTrainer, StudyRunner
+from support.engines import ENGINE_ALGORITHMS, marks_of
 
 #: Keras Tuner asks for the name of its thread in an old way; Optuna calls two of its arguments experimental.
 pytestmark = pytest.mark.filterwarnings(
@@ -40,6 +41,17 @@ SEARCHES: list[dict[str, Any]] = [
     ),
     *({"library": "optuna", "algorithm": name, "objectives": ["dev_error", "n_parameters"]} for name in ("tpe", "gp")),
     *({"library": "scikit-learn", "algorithm": name} for name in ("parameter-sampler", "parameter-grid")),
+]
+#: Of the optional engines; NNI's own pruner combines with what is no pruner itself.
+ENGINE_SEARCHES: list[dict[str, Any]] = [
+    *({"library": library, "algorithm": name} for library, names in ENGINE_ALGORITHMS.items() for name in names),
+    *(
+        {"library": "ray-tune", "algorithm": name, "pruner": {"algorithm": pruner}}
+        for name in ("random", "hyperopt")
+        for pruner in ("asha", "median")
+    ),
+    *({"library": "nni", "algorithm": name, "pruner": {"algorithm": "median"}} for name in ("random", "tpe")),
+    {"library": "vizier", "algorithm": "nsga2", "objectives": ["dev_error", "n_parameters"]},
 ]
 
 
@@ -74,11 +86,19 @@ def trainer(monkeypatch: pytest.MonkeyPatch) -> CurveTrainer:
 
 
 def count_for(tuner: dict[str, Any]) -> int:
-    """Gaussian processes are slow; both begin after nine or ten sets."""
-    return 11 if tuner["algorithm"] in ("bayesian", "gp") else 40
+    """Gaussian processes are slow; both begin after nine or ten sets. Ray's grid has the invalid half first."""
+    if (tuner["library"], tuner["algorithm"]) == ("ray-tune", "grid"):
+        return 79
+    return {"bayesian": 11, "gp": 11, "forest": 16}.get(tuner["algorithm"], 40)
 
 
-@pytest.mark.parametrize("tuner", SEARCHES, ids=name_of)
+@pytest.mark.parametrize(
+    "tuner",
+    [
+        *(pytest.param(tuner, id=name_of(tuner)) for tuner in SEARCHES),
+        *(pytest.param(tuner, id=name_of(tuner), marks=marks_of(tuner["library"])) for tuner in ENGINE_SEARCHES),
+    ],
+)
 def test_search_spends_its_budget_on_half_invalid_sets(
     runner: StudyRunner, trainer: CurveTrainer, tuner: dict[str, Any]
 ) -> None:

@@ -1,8 +1,10 @@
 """Optional engines: refused in time where they are missing, and named in the records where they are used."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
@@ -77,14 +79,40 @@ def study(library: str = "smac", algorithm: str = "random") -> Study:
     return Study(config="c", dataset="toy", system="it", seed=1, settings=settings, **parts)
 
 
+def no_card(one: Study) -> Path:
+    """Return a card that does not exist, as of a study that has not ended."""
+    return Path("no such card")
+
+
+@pytest.mark.parametrize(
+    ("settings", "needs"),
+    [
+        ({"tuner": {"library": "smac", "algorithm": "random"}}, False),
+        ({"tuner": {"library": "smac", "algorithm": "forest"}}, True),
+        ({"tuner": {"library": "optuna", "algorithm": "random"}}, True),
+        ({}, True),
+        ("damaged", True),
+    ],
+    ids=["this tuner", "another algorithm", "another library", "a model", "damaged"],
+)
+def test_study_that_this_tuner_has_ended_needs_no_engine(
+    install: Callable[..., None], tmp_path: Path, settings: Any, needs: bool
+) -> None:
+    """The card of an earlier config of a system does not count: its study runs again, with the engine."""
+    install()
+    card = tmp_path / "card.json"
+    card.write_text(json.dumps({"settings": settings}), encoding="utf-8")
+    with pytest.raises(UserError, match=r"^systems\.it: ") if needs else nullcontext():
+        check_engines([study()], lambda one: card)
+
+
 def test_missing_engine_is_refused_with_its_command(install: Callable[..., None]) -> None:
-    """The message names the system, the engine and the command; a finished study needs no engine any more."""
+    """The message names the system, the engine and the command; a tuner of no engine needs none."""
     install()
     message = r"^systems\.it: tuner\.library: smac is an optional engine, and smac, ConfigSpace are not installed\. "
     with pytest.raises(UserError, match=message + r"Install it with `make environment EXTRAS=smac`, or run with --sdm"):
-        check_engines([study()], lambda one: False)
-    check_engines([study()], lambda one: True)
-    check_engines([study("optuna", "tpe")], lambda one: False)
+        check_engines([study()], no_card)
+    check_engines([study("optuna", "tpe")], no_card)
     with pytest.raises(UserError, match=r"^c/toy/it/1: tuner\.library: smac is an optional engine"):
         check_study_engine(study())
 
@@ -106,10 +134,10 @@ def test_versions_of_an_engine_are_checked(
     """A version that was not tried is refused, with what is wrong with it."""
     install(**versions)
     if message is None:
-        check_engines([study()], lambda one: False)
+        check_engines([study()], no_card)
     else:
         with pytest.raises(UserError, match=message):
-            check_engines([study()], lambda one: False)
+            check_engines([study()], no_card)
 
 
 def test_versions_of_an_engine_are_part_of_the_protocol(install: Callable[..., None]) -> None:

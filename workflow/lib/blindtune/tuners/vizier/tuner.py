@@ -17,6 +17,10 @@ from blindtune.tuners.vizier.config import VizierConfig
 _ERROR, _N_PARAMETERS = "dev_error", "n_parameters"
 _DEFAULT_POPULATION = 50
 
+#: By how much NSGA2 changes each dimension at most, as a share of its range: the default of Vizier's mutation. That of
+#: its NSGA2, a thousandth, never changes a whole number or a category of a usual range.
+_MUTATION = 0.1
+
 #: Values of a dimension that Vizier is told as whole numbers: it makes a list of all of them at every step.
 _MAX_WHOLE_NUMBERS = MAX_VALUES
 
@@ -38,7 +42,7 @@ def create(config: VizierConfig, context: TunerContext) -> Tuner:
         return LearningDesignerTuner(space, designer, config.objectives)
     if config.algorithm == "grid":
         # Vizier's own begins again at its end, and repeats sets that differ in what is not active.
-        points = (_to_numbers(_suggest(designer)) for _ in range(grid_size(space)))
+        points = (_to_numbers(_suggest(designer)[0]) for _ in range(grid_size(space)))
         return FixedListTuner(list_grid_sets(space, points))
     return DesignerTuner(space, designer)
 
@@ -70,8 +74,10 @@ def _create_designer(config: VizierConfig, space: Space, seed: int) -> Any:
             return EagleStrategyDesigner(problem, seed=seed)
         case "nsga2":
             from vizier._src.algorithms.evolution.nsga2 import NSGA2Designer
+            from vizier._src.algorithms.evolution.numpy_populations import LinfMutation
 
-            return NSGA2Designer(problem, config.population_size or _DEFAULT_POPULATION, seed=seed)
+            mutation = LinfMutation(norm=_MUTATION, seed=seed)
+            return NSGA2Designer(problem, config.population_size or _DEFAULT_POPULATION, adaptation=mutation, seed=seed)
 
 
 def build_search_space(space: Space) -> Any:
@@ -113,19 +119,23 @@ class DesignerTuner(Tuner):
 
     def ask(self) -> Proposal:
         """Return the designer's next set."""
-        return Proposal(to_hyperparameters(self._space, _to_numbers(_suggest(self._designer))))
+        [suggestion] = _suggest(self._designer)
+        return Proposal(to_hyperparameters(self._space, _to_numbers(suggestion)))
 
     def ask_batch(self, n: int) -> list[Proposal]:
         """Return the designer's next `n` sets."""
         return [self.ask() for _ in range(n)]
 
 
-def _suggest(designer: Any) -> Any:
-    """Return a designer's next suggestion: one at a time, since a larger batch would be other ones."""
+def _suggest(designer: Any) -> list[Any]:
+    """Return a designer's next suggestion: one at a time, since a larger batch would be other ones.
+
+    NSGA2 returns a mutation of each member of its population, however many it is asked for.
+    """
     with warnings.catch_warnings(), keep_random_state():
         # It draws by a method that NumPy will not have for ever.
         warnings.simplefilter("ignore", DeprecationWarning)
-        return designer.suggest(1)[0]
+        return list(designer.suggest(1))
 
 
 def _to_numbers(suggestion: Any) -> dict[str, float]:
@@ -145,12 +155,15 @@ class LearningDesignerTuner(DesignerTuner):
         super().__init__(space, designer)
         self._objectives = objectives
         self._counts = ParameterCounts()
+        self._suggested: deque[Any] = deque()
         self._running: deque[Any] = deque()
         self._n_asked = 0
 
     def ask(self) -> Proposal:
         """Return the designer's next set."""
-        suggestion = _suggest(self._designer)
+        if not self._suggested:
+            self._suggested.extend(_suggest(self._designer))
+        suggestion = self._suggested.popleft()
         self._n_asked += 1
         self._running.append(suggestion.to_trial(self._n_asked))
         return Proposal(to_hyperparameters(self._space, _to_numbers(suggestion)))
