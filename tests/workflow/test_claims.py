@@ -103,7 +103,7 @@ def test_largest_significant_disagreement_is_where_mcnemar_turns(script: Any) ->
 def test_tables_read_records_and_name_what_is_missing(script: Any, tmp_path: Path) -> None:
     """Runs are compared seed by seed; a table without records says what has to run."""
     tables = script("claims_tables")
-    trials = [{"status": "completed", "score": 0.3}, {"status": "diverged", "score": None}]
+    trials = [{"status": "completed", "score": 0.3, "epochs": 10}, {"status": "diverged", "score": None, "epochs": 2}]
     for seed in (42, 43):
         write_run(tmp_path / "results", "mlp_m1", seed, [True, False, False, False], [])
         write_run(tmp_path / "results", "mlp_a1", seed, [True, True, False, False], trials)
@@ -116,12 +116,26 @@ def test_tables_read_records_and_name_what_is_missing(script: Any, tmp_path: Pat
     records = tables.Records(tmp_path / "results", readings)
     found = {name: make(records) for name, make in tables.TABLES.items()}
     assert "| isip_10: mlp_a1 minus mlp_m1 | 2 | +25.00 |" in found["differences"]
-    assert "| isip_10 mlp_a1 | 2 | 2 | 0 | 0 | 0 | 2 |" in found["outcomes"]
+    assert "| isip_10 mlp_a1 | 2 | 24 | 2 | 0 | 0 | 0 | 2 |" in found["outcomes"]
     assert "| isip_10 mlp_a1, seed 42 | 1 | 20.00 | 25.00 | 1.000 |" in found["expert"]
     assert "held-out fifth" in found["readings"]
+    assert "| isip_10 mlp_m1 | 3 |" in found["gaps"]
     assert "Not finished yet" in found["networks"]
     assert "Not finished yet" in found["trainings"]
     assert found["hashes"].count("isip_10/") == 7
+
+
+@pytest.mark.filterwarnings("ignore::scipy.stats.ConstantInputWarning")
+def test_halves_correlate_dev_and_eval_apart(script: Any, tmp_path: Path) -> None:
+    """Where a search chooses, dev can lead away from eval, though both go together over all of its trials."""
+    tables = script("claims_tables")
+    near = [make_set(0.1, 0.1 + 0.01 * number, 0.4 - 0.01 * number) for number in range(10)]
+    far = [make_set(0.1, 0.5 + 0.01 * number, 0.6 + 0.01 * number) for number in range(10)]
+    lines = "".join(json.dumps(one) + "\n" for one in [*far, *near])
+    (tmp_path / "kept_isip_10_mlp_a1_42.jsonl").write_text(lines, encoding="utf-8")
+    found = tables.halves(tables.Records(tmp_path / "none", tmp_path))
+    [row] = [line for line in found.splitlines() if "isip_10" in line]
+    assert row.startswith("| isip_10 mlp_a1 | 1 | -1.000 | +1.000 | +0.7"), row
 
 
 def write_post_mortem_of(

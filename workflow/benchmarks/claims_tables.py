@@ -399,6 +399,35 @@ def errors(records: Records) -> str:
     return table(header, rows) if rows else _missing("claims.yaml and claims_drawn.yaml")
 
 
+def gaps(records: Records) -> str:
+    """Return by how much the eval error of the frozen models is above that on dev, over seeds and samples."""
+    rows = []
+    for dataset, system in sorted({(run.dataset, run.system) for run in records.runs}):
+        runs = [run for run in records.of(dataset, system) if run.card["kind"] in ("manual", "tuner")]
+        if len(runs) < 2:
+            continue
+        dev, evaluated = (np.array([run.errors[place] for run in runs]) / 100 for place in (1, 2))
+        of_seeds = float((evaluated - dev).std(ddof=1)) / math.sqrt(len(runs))
+        # The same samples for every seed, so that seeds do not make them more; dev and eval are drawn independently.
+        # Each of the sets has as many samples in dev as in eval.
+        samples = runs[0].decode["samples"]
+        of_samples = math.sqrt(sum(float(error.mean() * (1 - error.mean())) / samples for error in (dev, evaluated)))
+        half = float(stats.t.ppf(0.975, len(runs) - 1)) * math.hypot(of_seeds, of_samples)
+        gap = float((evaluated - dev).mean())
+        rows.append(
+            [
+                f"{dataset} {system}",
+                len(runs),
+                f"{100 * dev.mean():.2f}",
+                f"{100 * evaluated.mean():.2f}",
+                f"{100 * gap:+.2f}",
+                f"{100 * (gap - half):+.2f} to {100 * (gap + half):+.2f}",
+            ]
+        )
+    header = ["system", "seeds", "dev", "eval", "eval − dev, points", "95% interval"]
+    return table(header, rows) if rows else _missing("claims.yaml and claims_drawn.yaml")
+
+
 def differences(records: Records) -> str:
     """Return differences of eval errors between systems, with intervals."""
     wanted = [
@@ -443,8 +472,13 @@ def outcomes(records: Records) -> str:
         runs = [run for run in records.of(dataset, system) if run.card["kind"] == "tuner"]
         if runs:
             counts = Counter(trial["status"] for run in runs for trial in run.trials)
-            rows.append([f"{dataset} {system}", len(runs), *[counts[status] for status in _STATUSES]])
-    return table(["search", "seeds", *_STATUSES], rows) if rows else _missing("claims.yaml and claims_drawn.yaml")
+            epochs = sum(trial["epochs"] for run in runs for trial in run.trials)
+            rows.append([f"{dataset} {system}", len(runs), f"{epochs:,}", *[counts[status] for status in _STATUSES]])
+    return (
+        table(["search", "seeds", "epochs", *_STATUSES], rows)
+        if rows
+        else _missing("claims.yaml and claims_drawn.yaml")
+    )
 
 
 _STATUSES = ("completed", "pruned", "invalid", "failed", "diverged")
@@ -579,11 +613,12 @@ def readings(records: Records) -> str:
     rows: list[list[object]] = [
         ["published MLP-A2", "", "", *[f"{value:.2f}" for value in PUBLISHED["mlp_a2"]], "", ""],
     ]
-    for path in sorted(records.readings.glob("kept_*_mlp_a2_*.jsonl")):
-        sets = [record for record in records.lines(path.stem) if "dev" in record]
-        seed = path.stem.rsplit("_", 1)[1]
-        for rule, key in RULES.items():
-            rows += [_reading_row(f"search of seed {seed}: lowest {rule}", sets, key, n) for n in (15, 500)]
+    kept = [records.lines(path.stem) for path in sorted(records.readings.glob("kept_*_mlp_a2_*.jsonl"))]
+    searches = [[record for record in lines if "dev" in record] for lines in kept]
+    if searches:
+        rows.append(_searches_row("our searches: one random set", searches, RULES["dev error of the last epoch"], 1))
+    for rule, key in RULES.items():
+        rows += [_searches_row(f"our searches: lowest {rule}", searches, key, n) for n in (15, 500) if searches]
     others = sorted(records.readings.glob("sets_*.jsonl"))
     if not others:
         return _missing("claims_readings.py sets")
@@ -606,6 +641,26 @@ def readings(records: Records) -> str:
             rows += [_reading_row(f"{name}: lowest {rule}", sets, key, 15) for rule, key in list(RULES.items())[1:]]
     header = ["reading", "sets", "n", "train", "dev", "eval", "P(like the published)", "P(dev at least 40.11)"]
     return table(header, rows)
+
+
+def _searches_row(
+    name: str, searches: Sequence[Sequence[dict[str, Any]]], key: Callable[[dict[str, Any]], float], count: int
+) -> list[object]:
+    """Return the means over the searches of several seeds, with the range of the probabilities."""
+    counts = [min(count, len(sets)) for sets in searches]
+    found = [choose(sets, key, n) for sets, n in zip(searches, counts, strict=True)]
+    mean = {part: float(np.mean([one[part] for one in found])) for part in ("train", "running", "dev", "eval")}
+    cells = [f"{mean['train']:.2f} ({mean['running']:.2f})", f"{mean['dev']:.2f}", f"{mean['eval']:.2f}"]
+    sizes = _range([len(sets) for sets in searches])
+    return [name, f"{len(searches)} x {sizes}", _range(counts), *cells, *(_chances(found, part) for part in _CHANCES)]
+
+
+_CHANCES = ("like", "above")
+
+
+def _chances(found: Sequence[dict[str, float]], part: str) -> str:
+    low, high = (bound(one[part] for one in found) for bound in (min, max))
+    return f"{low:.2g}" if low == high else f"{low:.2g} to {high:.2g}"
 
 
 def _reading_row(
@@ -631,7 +686,7 @@ def manual(records: Records) -> str:
             each = 100 * np.array(way["errors"])
             rows.append(_manual_row(f"{model}, {name}", each, each.shape[1] - 1))
             if name == "as published":
-                rows += [_manual_row(f"{model}, after epoch {n}", each, n - 1) for n in (5, 10, 15, 20)]
+                rows += [_manual_row(f"{model}, after epoch {n}", each, n - 1) for n in _EPOCHS]
                 best = each[:, :, 1].argmin(axis=1)
                 chosen = each[np.arange(len(each)), best][:, None, :]
                 rows.append(_manual_row(f"{model}, epoch of the lowest dev error", chosen, 0))
@@ -639,6 +694,10 @@ def manual(records: Records) -> str:
                     rows.append(_manual_row(f"{model}, dropout left on", each[:, :, 3:], each.shape[1] - 1))
     header = ["network", "trainings", "train", "dev", "eval", "eval, from to"]
     return table(header, rows)
+
+
+#: Epochs after which the manual networks are shown: the paper trained 25.
+_EPOCHS = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20)
 
 
 def _manual_row(name: str, each: Array, epoch: int) -> list[object]:
@@ -676,6 +735,22 @@ def complexity_means(records: Records) -> str:
         for name, each in by_search.items()
     ]
     return table(["search", "seeds", *_CORRELATED], rows) if rows else _missing("claims_readings.py kept")
+
+
+def halves(records: Records) -> str:
+    """Return how dev and eval of the trials correlate within the half that is lower on dev, and within the other."""
+    by_search: dict[str, list[list[Any]]] = {}
+    for search, _ in _correlations(records):
+        ordered = sorted(search.scored, key=lambda one: float(one["dev"]))
+        middle = len(ordered) // 2
+        found = [_correlate(half, *_CORRELATED["dev, eval"]) for half in (ordered[:middle], ordered[middle:], ordered)]
+        by_search.setdefault(f"{search.dataset} {search.system}", []).append(found)
+    rows = [
+        [name, len(each), *[_mean_over_seeds([found[part] for found in each]) for part in range(3)]]
+        for name, each in by_search.items()
+    ]
+    header = ["search", "seeds", "half that is lower on dev", "half that is higher on dev", "all trials"]
+    return table(header, rows) if rows else _missing("claims_readings.py kept")
 
 
 def _correlations(records: Records) -> list[tuple[ScoredSearch, dict[str, Any]]]:
@@ -806,6 +881,7 @@ TABLES: dict[str, Callable[[Records], str]] = {
     "margins": margins,
     "disagreement": disagreement,
     "errors": errors,
+    "gaps": gaps,
     "differences": differences,
     "outcomes": outcomes,
     "impossible": impossible,
@@ -815,6 +891,7 @@ TABLES: dict[str, Callable[[Records], str]] = {
     "readings": readings,
     "manual": manual,
     "complexity_means": complexity_means,
+    "halves": halves,
     "complexity": complexity,
     "expert": expert,
     "post_mortem": post_mortem,
