@@ -74,7 +74,7 @@ def _dangling(own: Path) -> Source:
         (_no_annotations, "no file has an annotation next to it"),
         (_no_patient, r"ward 0/Subject-00_night1.EDF: has no patient by 'case(\\d+)'"),
         (_in_two_splits, "00000258 is in train and, with edf/dev_test/"),
-        (_dangling, "cannot be read: it is a broken link"),
+        (_dangling, "cannot be read: broken links"),
     ],
     ids=lambda value: value.__name__.strip("_") if callable(value) else "",
 )

@@ -59,10 +59,13 @@ def test_check_usable_names_unreadable_files(tmp_path: Path, monkeypatch: pytest
     touch(tmp_path, "a.edf")
     (tmp_path / "b.edf").symlink_to(tmp_path / "gone")
     check_usable(tmp_path, ["a.edf"])
-    with pytest.raises(UserError, match=r"b\.edf cannot be read: it is a broken link"):
+    with pytest.raises(UserError, match=r"b\.edf cannot be read: broken links\. Fetch what they lead to"):
         check_usable(tmp_path, ["a.edf", "b.edf"])
+    (tmp_path / "c.edf").symlink_to(tmp_path / "gone")
+    with pytest.raises(UserError, match=r"b\.edf and 1 more cannot be read: broken links"):
+        check_usable(tmp_path, ["a.edf", "b.edf", "c.edf"])
     monkeypatch.setattr(trees.os, "access", lambda path, mode: False)
-    with pytest.raises(UserError, match=r"a\.edf cannot be read: its permissions forbid it"):
+    with pytest.raises(UserError, match=r"a\.edf cannot be read: permissions forbid it"):
         check_usable(tmp_path, ["a.edf"])
 
 

@@ -52,16 +52,31 @@ def check_usable(folder: Path, files: Iterable[str]) -> None:
         files: paths below it.
 
     Raises:
-        UserError: one cannot be read, or has a name that Snakemake cannot handle; the message names it.
+        UserError: one cannot be read, or has a name that Snakemake cannot handle; the message names it, and how many
+            there are.
     """
+    forbidden, broken = [], []
     for file in files:
         path = folder / file
         check_input_path("folder", path)
-        if not os.access(path, os.R_OK):
-            why = "its permissions forbid it" if path.exists() else "it is a broken link"
-            raise UserError(f"folder: {path} cannot be read: {why}. Fix or remove it.")
-        if not path.is_file():
+        if not path.exists():
+            broken.append(path)
+        elif not os.access(path, os.R_OK):
+            forbidden.append(path)
+        elif not path.is_file():
             raise UserError(f"folder: {path} is not a file but a pipe or a device. Remove it.")
+    if forbidden:
+        raise UserError(f"folder: {_count(forbidden)}: permissions forbid it. Allow it, or move such files away.")
+    if broken:
+        raise UserError(
+            f"folder: {_count(broken)}: broken links. Fetch what they lead to (in a DataLad dataset: datalad get), or "
+            "remove them."
+        )
+
+
+def _count(paths: Sequence[Path]) -> str:
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"{paths[0]}{more} cannot be read"
 
 
 def check_annotated(annotations: Iterable[Sequence[str]], suffixes: Sequence[str]) -> None:
