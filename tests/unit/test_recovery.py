@@ -132,6 +132,22 @@ def test_recover_ends_processes_of_this_machine(
     assert len(unlocked) == 1
 
 
+def test_recover_in_the_job_of_what_runs_ends_the_process_alone(
+    tmp_path: Path, folder: Path, unlocked: list[Path], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run in a shell of salloc is ended by kill: scancel would end the shell."""
+    monkeypatch.setenv("SLURM_JOB_ID", "77")
+    killed: list[int] = []
+    monkeypatch.setattr("os.kill", lambda pid, number: killed.append(pid) if number else None)
+    monkeypatch.setattr(recovery, "_PATIENCE", 0.0)
+    leave_claim(folder / "results" / "toy" / "42", scheduler="Slurm", job_id="77")
+    assert main(["recover", "--stop"]) == 1
+    assert f"to end it: kill {os.getpid()}" in capsys.readouterr().out
+    assert killed == [os.getpid()]
+    calls = (tmp_path / "bin" / "calls").read_text().splitlines()
+    assert [line for line in calls if line.startswith("scancel")] == []
+
+
 def test_recover_ends_jobs_of_the_scheduler_and_names_those_that_stay(
     tmp_path: Path, folder: Path, unlocked: list[Path], capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
