@@ -11,6 +11,8 @@ import pytest
 from blindtune import recovery
 from blindtune.cli import main
 from blindtune.core.claims import LIMIT
+from blindtune.core.errors import UserError
+from blindtune.core.schedulers import SchedulerJob
 from support.claims import NO_PROCESS, leave_claim
 from support.fake_slurm import FakeSlurm
 from support.workflow_runs import ROOT
@@ -105,6 +107,35 @@ def test_recover_names_jobs_that_wait_in_the_queue(
     assert shown.count("scancel 7") == 1
     assert "Slurm job 8, PENDING (rule_prepare)\n    to end it: scancel 8" in shown
     assert unlocked == []
+
+
+def test_recover_keeps_the_lock_while_slurm_does_not_answer(
+    tmp_path: Path, folder: Path, unlocked: list[Path], capsys: Capture
+) -> None:
+    """Jobs may wait in its queue, which would write next to those of a new run."""
+    (tmp_path / "bin" / "squeue.answer").write_text("1\nslurm_load_jobs error: Unable to contact slurm controller\n")
+    assert main(["recover"]) == 1
+    shown = capsys.readouterr()
+    assert "Unable to contact slurm controller). Run this again when it answers" in shown.err
+    assert "nothing of an earlier run" not in shown.out.lower()
+    assert unlocked == []
+
+
+def test_recover_waits_through_a_moment_in_which_slurm_does_not_answer(
+    folder: Path, unlocked: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was told to end is looked at again and again: one failure in seven minutes does not end that."""
+    answers = [[recovery.Running("x", "kill 1", None, SchedulerJob())], UserError("away"), []]
+
+    def answer(folder: Path) -> list[recovery.Running]:
+        found = answers.pop(0)
+        if isinstance(found, UserError):
+            raise found
+        return found
+
+    monkeypatch.setattr(recovery, "list_running", answer)
+    assert main(["recover", "--stop"]) == 0
+    assert len(unlocked) == 1
 
 
 def test_recover_ends_processes_of_this_machine(

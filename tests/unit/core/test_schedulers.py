@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from blindtune.core import schedulers
+from blindtune.core.errors import UserError
 from blindtune.core.schedulers import QueuedJob, SchedulerJob, has_ended, list_slurm_jobs
 from support.fake_slurm import FORGOTTEN, FakeSlurm
 
@@ -205,3 +206,21 @@ def test_list_slurm_jobs_lists_those_of_the_folder(slurm: FakeSlurm, tmp_path: P
         QueuedJob("5", "RUNNING", "my notebook", "jupyter"),
     ]
     assert [job.is_of_a_run() for job in found] == [True, True, False]
+
+
+@pytest.mark.parametrize("status", [1, 126])
+def test_list_slurm_jobs_refuses_to_take_silence_for_an_empty_queue(
+    slurm: FakeSlurm, tmp_path: Path, status: int
+) -> None:
+    """A controller that is away says nothing of jobs that wait."""
+    slurm.answer("squeue", "slurm_load_jobs error: Unable to contact slurm controller\n", status)
+    with pytest.raises(UserError, match=r"squeue: slurm_load_jobs error.*Run this again when it answers"):
+        list_slurm_jobs(tmp_path)
+
+
+def test_list_slurm_jobs_names_a_command_that_hangs(slurm: FakeSlurm, tmp_path: Path, monkeypatch: Patch) -> None:
+    """It is given up, and says nothing."""
+    (tmp_path / "bin" / "squeue").write_text("#!/bin/sh\nexec sleep 60\n")
+    monkeypatch.setattr(schedulers, "_TIMEOUT", 0.1)
+    with pytest.raises(UserError, match="squeue: nothing within"):
+        list_slurm_jobs(tmp_path)

@@ -53,7 +53,7 @@ def recover(folder: Path, *, stop: bool, notify: Callable[[str], None]) -> None:
         notify: takes lines about what is found and done.
 
     Raises:
-        UserError: something still runs, or the folder is none in which a run was started.
+        UserError: something still runs, or Slurm does not tell whether, or no run was started in the folder.
     """
     if not (folder / _OWN).is_dir() and not any(_find_roots(folder)):
         raise UserError(
@@ -84,6 +84,9 @@ def list_running(folder: Path) -> list[Running]:
 
     Args:
         folder: where they were started.
+
+    Raises:
+        UserError: Slurm does not tell what waits in its queue.
     """
     claims = [claim for root in _find_roots(folder) for claim in find_living(root)]
     # Who is in charge comes first: it would start again what is ended before it.
@@ -146,9 +149,17 @@ def _end(one: Running, notify: Callable[[str], None]) -> None:
 
 def _wait_for_end(folder: Path) -> list[Running]:
     deadline = time.monotonic() + _PATIENCE
-    while (running := list_running(folder)) and time.monotonic() < deadline:
+    while True:
+        is_over = time.monotonic() >= deadline
+        try:
+            running = list_running(folder)
+        except UserError:  # Slurm did not answer this time
+            if is_over:
+                raise
+        else:
+            if is_over or not running:
+                return running
         time.sleep(1.0)
-    return running
 
 
 def _explain(running: list[Running], stop: bool) -> str:

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
+from blindtune.core.errors import UserError
+
 #: Seconds after which a command of Slurm is given up. Its own limit for an answer of the controller is 10 s by default.
 _TIMEOUT = 15.0
 
@@ -43,6 +45,9 @@ _ENDED = frozenset(
         *("TIMEOUT", "PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "REVOKED", "SPECIAL_EXIT"),
     }
 )
+
+#: Status of a command that is not there, as that of a shell.
+_NO_COMMAND = 127
 
 #: What squeue writes of a job that Slurm has forgotten: some minutes after its end (``MinJobAge``).
 _FORGOTTEN = "Invalid job id specified"
@@ -203,11 +208,21 @@ def list_slurm_jobs(folder: Path) -> list[QueuedJob]:
         folder: compared with links resolved.
 
     Returns:
-        Nothing if there is no Slurm, or if its command fails.
+        Nothing if there is no Slurm.
+
+    Raises:
+        UserError: Slurm does not answer, so that nobody knows what waits in its queue.
     """
     user = str(os.getuid())
-    status, output, _ = _run("squeue", "--noheader", f"--user={user}", "--format=%i\t%T\t%Z\t%k\t%j")
-    rows = [line.split("\t") for line in output.splitlines()] if status == 0 else []
+    status, output, errors = _run("squeue", "--noheader", f"--user={user}", "--format=%i\t%T\t%Z\t%k\t%j")
+    if status not in (0, _NO_COMMAND):
+        said = " ".join(errors.split())[:500] or f"nothing within {_TIMEOUT:.0f} s, or with status {status}"
+        raise UserError(
+            f"{folder.resolve()}: Slurm does not tell which jobs of this folder wait in its queue (squeue: {said}). "
+            "Run this again when it answers. If you know that none waits or runs, or if this machine is no part of a "
+            "cluster, remove the lock with 'snakemake --unlock'."
+        )
+    rows = [line.split("\t") for line in output.splitlines()]
     own = SchedulerJob.of_environment(os.environ).id
     return [
         QueuedJob(row[0], row[1], row[3], row[4])
@@ -223,7 +238,7 @@ def _run(program: str, *arguments: str) -> tuple[int, str, str]:
     """Return status, output and errors of a command of Slurm; a status above 0 if it cannot be run."""
     found = shutil.which(program)
     if found is None:
-        return 127, "", ""
+        return _NO_COMMAND, "", ""
     # The names of states are read, so they must not be translated; a user's format of squeue would replace ours.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
     try:
