@@ -19,6 +19,9 @@ from support.workflow_runs import ROOT
 
 OTHER = {"machine": "other", "host": "other", "pid": 12}
 
+#: This user and another one, as squeue names them.
+OWN, ADA = f"{os.getuid()}\tme", f"{os.getuid() + 1}\tada"
+
 Capture = pytest.CaptureFixture[str]
 
 
@@ -99,13 +102,30 @@ def test_recover_names_jobs_that_wait_in_the_queue(
     tmp_path: Path, folder: Path, unlocked: list[Path], capsys: Capture
 ) -> None:
     """A job that was not started yet has no claim: Slurm alone knows of it. A job with a claim is named once."""
-    rows = [f"7\tRUNNING\t{folder}\trule_study\tx", f"8\tPENDING\t{folder}\trule_prepare\tx"]
+    rows = [f"7\tRUNNING\t{OWN}\t{folder}\trule_study\tx", f"8\tPENDING\t{OWN}\t{folder}\trule_prepare\tx"]
     (tmp_path / "bin" / "squeue.answer").write_text("0\n" + "\n".join(rows) + "\n")
     leave_claim(folder / "results" / "toy" / "42", scheduler="Slurm", job_id="7", **OTHER)
     assert main(["recover"]) == 1
     shown = capsys.readouterr().out
     assert shown.count("scancel 7") == 1
     assert "Slurm job 8, PENDING (rule_prepare)\n    to end it: scancel 8" in shown
+    assert unlocked == []
+
+
+def test_recover_names_jobs_of_a_colleague_and_leaves_them_alone(
+    tmp_path: Path, folder: Path, unlocked: list[Path], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a shared folder, jobs of another user may wait after their run was killed, too."""
+    monkeypatch.setattr(recovery, "_PATIENCE", 0.0)
+    rows = [f"7\tRUNNING\t{ADA}\t{folder}\trule_study\tx", f"8\tPENDING\t{ADA}\t{folder}\trule_prepare\tx"]
+    (tmp_path / "bin" / "squeue.answer").write_text("0\n" + "\n".join(rows) + "\n")
+    leave_claim(folder / "results" / "toy" / "42", scheduler="Slurm", job_id="7", **OTHER)
+    assert main(["recover", "--stop"]) == 1
+    shown = capsys.readouterr().out
+    assert "to end it: scancel 7, by ada" in shown
+    assert "Slurm job 8 of ada, PENDING (rule_prepare)\n    to end it: scancel 8, by ada" in shown
+    calls = (tmp_path / "bin" / "calls").read_text().splitlines()
+    assert [line for line in calls if line.startswith("scancel")] == []
     assert unlocked == []
 
 
@@ -185,7 +205,7 @@ def test_recover_ends_jobs_of_the_scheduler_and_names_those_that_stay(
     """Slurm is told to end its jobs; a process of another machine is left to the user, and so is the lock."""
     monkeypatch.setattr(recovery, "_PATIENCE", 0.0)
     (tmp_path / "bin" / "squeue.answer").write_text(
-        f"0\n8\tPENDING\t{folder}\t(null)\tblindtune-8f3a\n9\tRUNNING\t{folder}\tmy notebook\tjupyter\n"
+        f"0\n8\tPENDING\t{OWN}\t{folder}\t(null)\tblindtune-8f3a\n9\tRUNNING\t{OWN}\t{folder}\tmy notebook\tjupyter\n"
     )
     leave_claim(folder / "results" / "toy" / "42", **OTHER)
     assert main(["recover", "--stop"]) == 1

@@ -1,5 +1,6 @@
 """Jobs of schedulers: which one a process runs in, what ends it, and what Slurm tells of it."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -187,15 +188,17 @@ def test_was_before_knows_the_former_self_of_a_job(job: SchedulerJob, is_before:
 
 
 def test_list_slurm_jobs_lists_those_of_the_folder(slurm: FakeSlurm, tmp_path: Path, monkeypatch: Patch) -> None:
-    """Jobs of other folders, and the job that asks, are left out."""
+    """Jobs of other folders, and the job that asks, are left out; those of other users have their names."""
     monkeypatch.setenv("SLURM_JOB_ID", "3")
     (tmp_path / "link").symlink_to(tmp_path)
+    own, other = f"{os.getuid()}\tme", f"{os.getuid() + 1}\tada"
     rows = [
-        f"1\tPENDING\t{tmp_path}\trule_study\t8f3a",
-        f"2_1\tRUNNING\t{tmp_path}/link\t\tblindtune-8f3a",
-        f"3\tRUNNING\t{tmp_path}\trule_study\thead",
-        f"4\tRUNNING\t{tmp_path}/elsewhere\trule_study\tx",
-        f"5\tRUNNING\t{tmp_path}\tmy notebook\tjupyter",
+        f"1\tPENDING\t{own}\t{tmp_path}\trule_study\t8f3a",
+        f"2_1\tRUNNING\t{own}\t{tmp_path}/link\t\tblindtune-8f3a",
+        f"3\tRUNNING\t{own}\t{tmp_path}\trule_study\thead",
+        f"4\tRUNNING\t{own}\t{tmp_path}/elsewhere\trule_study\tx",
+        f"5\tRUNNING\t{own}\t{tmp_path}\tmy notebook\tjupyter",
+        f"6\tPENDING\t{other}\t{tmp_path}\trule_study\t8f3a",
         "damaged",
     ]
     slurm.answer("squeue", "\n".join(rows) + "\n")
@@ -204,8 +207,10 @@ def test_list_slurm_jobs_lists_those_of_the_folder(slurm: FakeSlurm, tmp_path: P
         QueuedJob("1", "PENDING", "rule_study", "8f3a"),
         QueuedJob("2_1", "RUNNING", "", "blindtune-8f3a"),
         QueuedJob("5", "RUNNING", "my notebook", "jupyter"),
+        QueuedJob("6", "PENDING", "rule_study", "8f3a", "ada"),
     ]
-    assert [job.is_of_a_run() for job in found] == [True, True, False]
+    assert [job.is_of_a_run() for job in found] == [True, True, False, True]
+    assert "--user" not in slurm.calls("squeue")[0]
 
 
 @pytest.mark.parametrize("status", [1, 126])

@@ -186,12 +186,14 @@ class QueuedJob:
         state: such as ``PENDING``.
         comment: that it was submitted with.
         name: its name.
+        other_user: name of the user whose it is; empty if it is this user's own.
     """
 
     id: str
     state: str
     comment: str
     name: str = ""
+    other_user: str = ""
 
     def is_of_a_run(self) -> bool:
         """Return whether Snakemake submitted it: by the names of the profile, or the comments of the executor."""
@@ -199,10 +201,10 @@ class QueuedJob:
 
 
 def list_slurm_jobs(folder: Path) -> list[QueuedJob]:
-    """Return the jobs of this user that Slurm has not ended and whose working folder is ``folder``.
+    """Return the jobs of all users that Slurm has not ended and whose working folder is ``folder``.
 
     A job that waits to be started has no process yet, so that Slurm alone knows of it. The job that this process runs
-    in is left out.
+    in is left out. A Slurm that shows users their own jobs alone (``PrivateData``) tells of no others.
 
     Args:
         folder: compared with links resolved.
@@ -213,8 +215,7 @@ def list_slurm_jobs(folder: Path) -> list[QueuedJob]:
     Raises:
         UserError: Slurm does not answer, so that nobody knows what waits in its queue.
     """
-    user = str(os.getuid())
-    status, output, errors = _run("squeue", "--noheader", f"--user={user}", "--format=%i\t%T\t%Z\t%k\t%j")
+    status, output, errors = _run("squeue", "--noheader", "--all", "--format=%i\t%T\t%U\t%u\t%Z\t%k\t%j")
     if status not in (0, _NO_COMMAND):
         said = " ".join(errors.split())[:500] or f"nothing within {_TIMEOUT:.0f} s, or with status {status}"
         raise UserError(
@@ -223,14 +224,14 @@ def list_slurm_jobs(folder: Path) -> list[QueuedJob]:
             "cluster, remove the lock with 'snakemake --unlock'."
         )
     rows = [line.split("\t") for line in output.splitlines()]
-    own = SchedulerJob.of_environment(os.environ).id
+    own, user = SchedulerJob.of_environment(os.environ).id, str(os.getuid())
     return [
-        QueuedJob(row[0], row[1], row[3], row[4])
+        QueuedJob(row[0], row[1], row[5], row[6], "" if row[2] == user else row[3])
         for row in rows
-        if len(row) == 5
+        if len(row) == 7
         and _ID.fullmatch(row[0])
         and row[0] != own
-        and os.path.realpath(row[2]) == str(folder.resolve())
+        and os.path.realpath(row[4]) == str(folder.resolve())
     ]
 
 
