@@ -214,6 +214,7 @@ def _split(word: str, given: str) -> list[str]:
 
 
 def _start(script: str, log: Path) -> str:
+    Path(f"{log}.status").unlink(missing_ok=True)  # of an earlier job, whose submit.py had this process id
     ended, part = shlex.quote(f"{log}.status"), shlex.quote(f"{log}.part")
     command = f"sh {shlex.quote(script)}; echo $? > {part}; mv {part} {ended}"
     with log.open("w", encoding="utf-8") as stream:

@@ -83,6 +83,17 @@ def test_background_job_ends_as_its_script(scheduler: ModuleType, tmp_path: Path
     assert "in the log" in log.read_text(encoding="utf-8")
 
 
+def test_background_job_is_not_ended_by_the_status_of_an_earlier_one(scheduler: ModuleType, tmp_path: Path) -> None:
+    """The log is named after the process that submits, whose id may have been that of an earlier one."""
+    left = tmp_path / ".snakemake" / "cluster_logs" / f"blindtune_study_knn_{os.getpid()}.log.status"
+    left.parent.mkdir(parents=True)
+    left.write_text("0\n", encoding="utf-8")
+    job_id = scheduler.submit(write_script(tmp_path, "sleep 600"))
+    assert scheduler.status(job_id) == "running"
+    scheduler.cancel([job_id])
+    assert wait_for_end(scheduler.status, job_id) == "failed"
+
+
 def test_background_job_is_cancelled_with_its_children(scheduler: ModuleType, tmp_path: Path) -> None:
     """A job runs until it is cancelled, and then has failed."""
     job_id = scheduler.submit(write_script(tmp_path, "sleep 600"))
