@@ -106,8 +106,14 @@ def test_background_job_is_cancelled_with_its_children(scheduler: ModuleType, tm
 @pytest.mark.parametrize(
     ("name", "answer", "job_id", "gpu", "words"),
     [
-        ("lsf", "Job <17> is submitted to queue <normal>.", "17", 0, ["bsub", "-n 3", "-M 1000", "-W 90 -o"]),
-        ("lsf", "Job <17> is submitted to queue <normal>.", "17", 2, ["-W 90 -gpu num=2 -o"]),
+        (
+            "lsf",
+            "Job <17> is submitted to queue <normal>.",
+            "17",
+            0,
+            ["bsub", "-n 3 -R span[hosts=1]", "-M 1000MB -W 90 -o"],
+        ),
+        ("lsf", "Job <17> is submitted to queue <normal>.", "17", 2, ["-R rusage[mem=1000MB]", "-W 90 -gpu num=2 -o"]),
         ("pbs", "17.server", "17.server", 0, ["qsub", "ncpus=3:mem=1000mb -l walltime=1:30:00"]),
         ("pbs", "17.server", "17.server", 2, ["mem=1000mb:ngpus=2"]),
         ("sge", "17", "17", 0, ["qsub -terse", "-pe smp 3", "h_vmem=334M,h_rt=1:30:00 -j y"]),
