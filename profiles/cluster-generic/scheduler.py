@@ -54,8 +54,8 @@ class Scheduler:
 
 
 SCHEDULERS = {
-    # Without a unit LSF counts KB, or what LSF_UNIT_FOR_LIMITS in lsf.conf says. It takes units from 10.1.0.2 on; an older
-    # one needs both numbers in its own unit. Memory is reserved for the host, the only one of a job; where
+    # Without a unit LSF counts KB, or what LSF_UNIT_FOR_LIMITS in lsf.conf says. It takes units from 10.1.0.2 on; give
+    # both numbers in its own unit to an older one. Memory is reserved for the host, the only one of a job; where
     # RESOURCE_RESERVE_PER_TASK=Y in lsb.params, take {mb_per_core} in rusage.
     "lsf": Scheduler(
         submit="bsub -J {name} -n {cores} -R span[hosts=1] -R rusage[mem={mem_mb}MB] -M {mem_mb}MB -W {minutes} {gpus} "

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from blindtune.core.claims import claim
 from blindtune.core.errors import ClaimedError, LostClaimError, RepeatedDecodeError, TransientError, UserError
 from blindtune.core.job_log import run_job
 from blindtune.core.retries import explain_unstarted, has_user_error, list_cluster_logs, read_user_error
@@ -44,6 +45,23 @@ def test_run_job_does_not_mark_a_full_disk_in_an_error_of_the_user(tmp_path: Pat
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "weights.npz")
         except OSError as error:
             raise UserError("weights.npz: cannot be written.") from error
+    assert ended.value.code == 1
+    assert not has_user_error(log)
+
+
+@pytest.mark.parametrize("number", [errno.ETIMEDOUT, errno.ESHUTDOWN, errno.EHOSTDOWN, errno.ENETUNREACH, errno.ESTALE])
+def test_claim_that_the_network_keeps_from_being_checked_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A file server that is away for a while ends no job for good."""
+    log = tmp_path / "study.log"
+
+    def fail(path: Path) -> bytes:
+        raise OSError(number, os.strerror(number), str(path))
+
+    with pytest.raises(SystemExit) as ended, run_job(log, {}), claim(tmp_path / "42", "the study") as held:
+        monkeypatch.setattr(Path, "read_bytes", fail)
+        held.check()
     assert ended.value.code == 1
     assert not has_user_error(log)
 

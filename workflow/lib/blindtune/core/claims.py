@@ -598,7 +598,8 @@ def _explain_refusal(path: Path, what: str, entry: _Entry, waited: float) -> str
 
 def _refuse(path: Path, error: OSError) -> NoReturn:
     raise UserError(
-        f"{path}: cannot be claimed ({error.strerror or error}). Make room or allow writing there, then run again."
+        f"{path}: cannot be claimed ({error.strerror or error}). Make room or allow writing there, or check the "
+        "file system, then run again."
     ) from error
 
 

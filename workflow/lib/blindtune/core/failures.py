@@ -10,6 +10,12 @@ from types import TracebackType
 
 from blindtune.core.errors import UserError
 
+#: Errors of file systems on a network while their server or the network is away.
+_AWAY = (
+    *(errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH, errno.ENETRESET),
+    *(errno.ESHUTDOWN, errno.ENOTCONN, errno.EREMOTEIO, errno.ENOLINK),
+)
+
 _AGAIN = "then run again: everything recorded is kept."
 
 #: What a user can do, by the number of the operating system's error.
@@ -19,6 +25,7 @@ _ADVICE = {
     errno.EROFS: f"Make that file system writable, or work in another folder, {_AGAIN}",
     **dict.fromkeys((errno.EACCES, errno.EPERM), f"Allow it for the user that runs the workflow, {_AGAIN}"),
     **dict.fromkeys((errno.EIO, errno.ESTALE), f"Check the disk or the network file system, {_AGAIN}"),
+    **dict.fromkeys(_AWAY, f"Check the network and the file systems on it, {_AGAIN}"),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), f"Allow more open files (ulimit -n), {_AGAIN}"),
     errno.EAGAIN: f"Allow more processes (ulimit -u), {_AGAIN}",
     errno.ENOMEM: f"Give the job more memory, or run fewer jobs at once (--cores), {_AGAIN}",
