@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
@@ -41,6 +42,9 @@ _WORDS = {
 }
 
 
+#: Words of errors of a GPU or of its driver, which another node may not have.
+_GPU_WORDS = ("cuda", "cudnn", "cublas", "nccl", "hip error")
+
 #: What NumPy raises when a disk is full, without an error number.
 _SHORT_WRITE = re.compile(r"^\d+ requested and \d+ written$")
 
@@ -68,6 +72,23 @@ def is_machine_error(error: BaseException) -> bool:
     """Return whether the machine refused something that the next attempt of anything would meet too; memory apart."""
     numbers = {_number(one) for one in _chain(error)}
     return bool(numbers - {None, errno.ENOMEM, errno.EISDIR, errno.ENOTDIR})
+
+
+def may_pass(error: BaseException) -> bool:
+    """Return whether another attempt may not meet an error: it is about the machine, a file, a command or a GPU.
+
+    Any other that nobody foresaw is one of a program, which does the same again.
+
+    Args:
+        error: what was raised; errors that it came from count too.
+    """
+    return explain(error) is not None or any(
+        isinstance(one, OSError | EOFError | subprocess.SubprocessError) or _is_of_gpu(one) for one in _chain(error)
+    )
+
+
+def _is_of_gpu(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError) and any(word in _text(error).lower() for word in _GPU_WORDS)
 
 
 def describe_bug(error: BaseException, where: str) -> str:
