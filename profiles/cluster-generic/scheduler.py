@@ -54,8 +54,12 @@ class Scheduler:
 
 
 SCHEDULERS = {
+    # Without a unit LSF counts KB, or what LSF_UNIT_FOR_LIMITS in lsf.conf says. It takes units from 10.1.0.2 on; give
+    # both numbers in its own unit to an older one. Memory is reserved for the host, the only one of a job; where
+    # RESOURCE_RESERVE_PER_TASK=Y in lsb.params, take {mb_per_core} in rusage.
     "lsf": Scheduler(
-        submit="bsub -J {name} -n {cores} -R span[hosts=1] -M {mem_mb} -W {minutes} {gpus} -o {log} {script}",
+        submit="bsub -J {name} -n {cores} -R span[hosts=1] -R rusage[mem={mem_mb}MB] -M {mem_mb}MB -W {minutes} {gpus} "
+        "-o {log} {script}",
         job_id=r"Job <(\d+)>",
         gpus="-gpu num={number}",
         status=("bjobs -noheader -o stat {id}",),
@@ -214,6 +218,7 @@ def _split(word: str, given: str) -> list[str]:
 
 
 def _start(script: str, log: Path) -> str:
+    Path(f"{log}.status").unlink(missing_ok=True)  # of an earlier job, whose submit.py had this process id
     ended, part = shlex.quote(f"{log}.status"), shlex.quote(f"{log}.part")
     command = f"sh {shlex.quote(script)}; echo $? > {part}; mv {part} {ended}"
     with log.open("w", encoding="utf-8") as stream:

@@ -83,6 +83,17 @@ def test_background_job_ends_as_its_script(scheduler: ModuleType, tmp_path: Path
     assert "in the log" in log.read_text(encoding="utf-8")
 
 
+def test_background_job_is_not_ended_by_the_status_of_an_earlier_one(scheduler: ModuleType, tmp_path: Path) -> None:
+    """The log is named after the process that submits, whose id may have been that of an earlier one."""
+    left = tmp_path / ".snakemake" / "cluster_logs" / f"blindtune_study_knn_{os.getpid()}.log.status"
+    left.parent.mkdir(parents=True)
+    left.write_text("0\n", encoding="utf-8")
+    job_id = scheduler.submit(write_script(tmp_path, "sleep 600"))
+    assert scheduler.status(job_id) == "running"
+    scheduler.cancel([job_id])
+    assert wait_for_end(scheduler.status, job_id) == "failed"
+
+
 def test_background_job_is_cancelled_with_its_children(scheduler: ModuleType, tmp_path: Path) -> None:
     """A job runs until it is cancelled, and then has failed."""
     job_id = scheduler.submit(write_script(tmp_path, "sleep 600"))
@@ -95,8 +106,14 @@ def test_background_job_is_cancelled_with_its_children(scheduler: ModuleType, tm
 @pytest.mark.parametrize(
     ("name", "answer", "job_id", "gpu", "words"),
     [
-        ("lsf", "Job <17> is submitted to queue <normal>.", "17", 0, ["bsub", "-n 3", "-M 1000", "-W 90 -o"]),
-        ("lsf", "Job <17> is submitted to queue <normal>.", "17", 2, ["-W 90 -gpu num=2 -o"]),
+        (
+            "lsf",
+            "Job <17> is submitted to queue <normal>.",
+            "17",
+            0,
+            ["bsub", "-n 3 -R span[hosts=1]", "-M 1000MB -W 90 -o"],
+        ),
+        ("lsf", "Job <17> is submitted to queue <normal>.", "17", 2, ["-R rusage[mem=1000MB]", "-W 90 -gpu num=2 -o"]),
         ("pbs", "17.server", "17.server", 0, ["qsub", "ncpus=3:mem=1000mb -l walltime=1:30:00"]),
         ("pbs", "17.server", "17.server", 2, ["mem=1000mb:ngpus=2"]),
         ("sge", "17", "17", 0, ["qsub -terse", "-pe smp 3", "h_vmem=334M,h_rt=1:30:00 -j y"]),

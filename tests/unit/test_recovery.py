@@ -11,11 +11,16 @@ import pytest
 from blindtune import recovery
 from blindtune.cli import main
 from blindtune.core.claims import LIMIT
+from blindtune.core.errors import UserError
+from blindtune.core.schedulers import SchedulerJob
 from support.claims import NO_PROCESS, leave_claim
 from support.fake_slurm import FakeSlurm
 from support.workflow_runs import ROOT
 
 OTHER = {"machine": "other", "host": "other", "pid": 12}
+
+#: This user and another one, as squeue names them.
+OWN, ADA = f"{os.getuid()}\tme", f"{os.getuid() + 1}\tada"
 
 Capture = pytest.CaptureFixture[str]
 
@@ -97,7 +102,7 @@ def test_recover_names_jobs_that_wait_in_the_queue(
     tmp_path: Path, folder: Path, unlocked: list[Path], capsys: Capture
 ) -> None:
     """A job that was not started yet has no claim: Slurm alone knows of it. A job with a claim is named once."""
-    rows = [f"7\tRUNNING\t{folder}\trule_study\tx", f"8\tPENDING\t{folder}\trule_prepare\tx"]
+    rows = [f"7\tRUNNING\t{OWN}\t{folder}\trule_study\tx", f"8\tPENDING\t{OWN}\t{folder}\trule_prepare\tx"]
     (tmp_path / "bin" / "squeue.answer").write_text("0\n" + "\n".join(rows) + "\n")
     leave_claim(folder / "results" / "toy" / "42", scheduler="Slurm", job_id="7", **OTHER)
     assert main(["recover"]) == 1
@@ -105,6 +110,52 @@ def test_recover_names_jobs_that_wait_in_the_queue(
     assert shown.count("scancel 7") == 1
     assert "Slurm job 8, PENDING (rule_prepare)\n    to end it: scancel 8" in shown
     assert unlocked == []
+
+
+def test_recover_names_jobs_of_a_colleague_and_leaves_them_alone(
+    tmp_path: Path, folder: Path, unlocked: list[Path], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a shared folder, jobs of another user may wait after their run was killed, too."""
+    monkeypatch.setattr(recovery, "_PATIENCE", 0.0)
+    rows = [f"7\tRUNNING\t{ADA}\t{folder}\trule_study\tx", f"8\tPENDING\t{ADA}\t{folder}\trule_prepare\tx"]
+    (tmp_path / "bin" / "squeue.answer").write_text("0\n" + "\n".join(rows) + "\n")
+    leave_claim(folder / "results" / "toy" / "42", scheduler="Slurm", job_id="7", **OTHER)
+    assert main(["recover", "--stop"]) == 1
+    shown = capsys.readouterr().out
+    assert "to end it: scancel 7, by ada" in shown
+    assert "Slurm job 8 of ada, PENDING (rule_prepare)\n    to end it: scancel 8, by ada" in shown
+    calls = (tmp_path / "bin" / "calls").read_text().splitlines()
+    assert [line for line in calls if line.startswith("scancel")] == []
+    assert unlocked == []
+
+
+def test_recover_keeps_the_lock_while_slurm_does_not_answer(
+    tmp_path: Path, folder: Path, unlocked: list[Path], capsys: Capture
+) -> None:
+    """Jobs may wait in its queue, which would write next to those of a new run."""
+    (tmp_path / "bin" / "squeue.answer").write_text("1\nslurm_load_jobs error: Unable to contact slurm controller\n")
+    assert main(["recover"]) == 1
+    shown = capsys.readouterr()
+    assert "Unable to contact slurm controller). Run this again when it answers" in shown.err
+    assert "nothing of an earlier run" not in shown.out.lower()
+    assert unlocked == []
+
+
+def test_recover_waits_through_a_moment_in_which_slurm_does_not_answer(
+    folder: Path, unlocked: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was told to end is looked at again and again: one failure in seven minutes does not end that."""
+    answers = [[recovery.Running("x", "kill 1", None, SchedulerJob())], UserError("away"), []]
+
+    def answer(folder: Path) -> list[recovery.Running]:
+        found = answers.pop(0)
+        if isinstance(found, UserError):
+            raise found
+        return found
+
+    monkeypatch.setattr(recovery, "list_running", answer)
+    assert main(["recover", "--stop"]) == 0
+    assert len(unlocked) == 1
 
 
 def test_recover_ends_processes_of_this_machine(
@@ -132,13 +183,29 @@ def test_recover_ends_processes_of_this_machine(
     assert len(unlocked) == 1
 
 
+def test_recover_in_the_job_of_what_runs_ends_the_process_alone(
+    tmp_path: Path, folder: Path, unlocked: list[Path], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run in a shell of salloc is ended by kill: scancel would end the shell."""
+    monkeypatch.setenv("SLURM_JOB_ID", "77")
+    killed: list[int] = []
+    monkeypatch.setattr("os.kill", lambda pid, number: killed.append(pid) if number else None)
+    monkeypatch.setattr(recovery, "_PATIENCE", 0.0)
+    leave_claim(folder / "results" / "toy" / "42", scheduler="Slurm", job_id="77")
+    assert main(["recover", "--stop"]) == 1
+    assert f"to end it: kill {os.getpid()}" in capsys.readouterr().out
+    assert killed == [os.getpid()]
+    calls = (tmp_path / "bin" / "calls").read_text().splitlines()
+    assert [line for line in calls if line.startswith("scancel")] == []
+
+
 def test_recover_ends_jobs_of_the_scheduler_and_names_those_that_stay(
     tmp_path: Path, folder: Path, unlocked: list[Path], capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Slurm is told to end its jobs; a process of another machine is left to the user, and so is the lock."""
     monkeypatch.setattr(recovery, "_PATIENCE", 0.0)
     (tmp_path / "bin" / "squeue.answer").write_text(
-        f"0\n8\tPENDING\t{folder}\t(null)\tblindtune-8f3a\n9\tRUNNING\t{folder}\tmy notebook\tjupyter\n"
+        f"0\n8\tPENDING\t{OWN}\t{folder}\t(null)\tblindtune-8f3a\n9\tRUNNING\t{OWN}\t{folder}\tmy notebook\tjupyter\n"
     )
     leave_claim(folder / "results" / "toy" / "42", **OTHER)
     assert main(["recover", "--stop"]) == 1

@@ -1,9 +1,10 @@
 """What the workflow plans for a search that is divided into shards, or has workers on several nodes."""
 
 import pytest
+from snakemake.settings.types import ResourceSettings
 
 from support.builders import merged
-from support.dag import plan, pretend, running
+from support.dag import plan, plan_in_order, pretend, running
 
 CONFIG = {
     "seeds": [42, 43],
@@ -137,3 +138,28 @@ def test_study_with_worker_nodes_asks_for_them(workdir):
         f"study one/tuner/{seed}": expected for seed in (42, 43)
     }
     assert running(one) == running(two)
+
+
+@pytest.mark.parametrize(
+    ("given", "nodes", "tasks"),
+    [({"nodes": 3}, 3, 3), ({"tasks": 6}, 2, 6)],
+)
+def test_another_number_of_nodes_is_for_studies_on_several_nodes_alone(tmp_path, given, nodes, tasks):
+    """Shards, and studies that share a job of the cluster, keep to one node."""
+    systems = CONFIG["systems"] | {"sharded": CONFIG["systems"]["tuner"]}
+    entry = {"dataset": "one", "systems": list(systems), "budget": {"trials": 9}}
+    entry |= {"worker_nodes": {"tuner": 2}, "shards": {"sharded": 2}}
+    settings = ResourceSettings(cores=2, overwrite_resources={"study": given})
+    jobs = plan(tmp_path, CONFIG | {"compare": [entry], "systems": systems, "seeds": [42]}, resources=settings)
+    asked = {job.name: {key: value for key, value in job.resources if key in ("nodes", "tasks")} for job in jobs}
+    assert {name: found for name, found in asked.items() if found} == {
+        "study one/tuner/42": {"nodes": nodes, "tasks": tasks}
+    }
+
+
+def test_dry_run_shows_the_nodes_of_a_study_on_several(tmp_path):
+    """A dry run is where a user looks at what each job would ask for."""
+    entry = {"dataset": "one", "systems": ["near", "tuner"], "budget": {"trials": 9}, "worker_nodes": {"tuner": 2}}
+    jobs = [job for job, _, _ in plan_in_order(tmp_path, CONFIG | {"compare": [entry], "seeds": [42]})]
+    shown = {job.wildcards.system: job.message.endswith(", nodes: 2)") for job in jobs if job.rule.name == "study"}
+    assert shown == {"near": False, "tuner": True}

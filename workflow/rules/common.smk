@@ -292,7 +292,7 @@ def system_files(wildcards):
 
 onstart:
     print(COPY, file=sys.stderr)
-    forget_user_errors(workflow.dag.needrun_jobs())
+    forget_messages(workflow.dag.needrun_jobs())
     end_on_hangup()
     try:
         needed = {str(file) for job in workflow.dag.needrun_jobs() for file in (*job.input, *job.output)}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from snakemake.jobs import Reason
 
-from blindtune.core.retries import explain_unstarted, list_cluster_logs, read_user_error
+from blindtune.core.retries import explain_unstarted, list_cluster_logs, read_message
 from blindtune.core.short_lists import shorten_lists
 
 # Once in each process, however often workflows are read in it.
@@ -18,8 +18,8 @@ if not hasattr(Reason, "full_text"):
 
 
 def explain_failures(jobs):
-    # On a cluster nothing of a job is in this terminal: what the user has to fix, and where the rest is.
-    found = {read_user_error(Path(log)) for job in jobs for log in job.log} - {None}
+    # On a cluster nothing of a job is in this terminal: what its last attempt ended with, and where the rest is.
+    found = {read_message(Path(log)) for job in jobs for log in job.log} - {None}
     lines = [f"blindtune: {message}" for message in sorted(found)]
     failed = [some.jobs if some.is_group() else [some] for some in workflow.scheduler.failed]
     unstarted = explain_unstarted([Path(log) for job in group for log in job.log] for group in failed)

@@ -31,6 +31,7 @@ rule study:
         slurm_partition=partition("study"),
         nodes=nodes,
         tasks=nodes,
+        shown_nodes=shown_nodes,
         slurm_extra=slurm_options,
     params:
         script_code=script_code("study.py"),
@@ -41,7 +42,7 @@ rule study:
         # Not among the study's own code: if it alone changes, the card is written again and its trials are kept.
         model_code=lambda wildcards: stages.model_digest(system_of(wildcards), CONFIG.datasets[wildcards.dataset]),
     message:
-        show_needs("{wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}", gpus=True)
+        show_needs("{wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}", gpus=True, nodes=True)
     script:
         "../scripts/study.py"
 
@@ -56,4 +57,4 @@ use rule study as study_of_all_seeds with:
     params:
         studies=study_of_each_seed,
     message:
-        show_needs("{wildcards.system} on {wildcards.dataset}, all seeds", gpus=True)
+        show_needs("{wildcards.system} on {wildcards.dataset}, all seeds", gpus=True, nodes=True)

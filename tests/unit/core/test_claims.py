@@ -151,6 +151,27 @@ def test_refusal_names_the_command_that_ends_the_owner(path: Path, owner: dict[s
         pass
 
 
+@pytest.mark.parametrize(
+    ("owner", "command"),
+    [
+        ({}, "`kill OWN`"),
+        (OTHER, "`kill 12` on other"),
+        ({"job_id": "78"}, "`scancel 78`"),
+        ({"cluster": "elsewhere"}, "`scancel 77`"),
+    ],
+)
+def test_command_that_ends_the_owner_spares_the_own_job(
+    path: Path, monkeypatch: Patch, owner: dict[str, Any], command: str
+) -> None:
+    """In a shell of salloc, scancel of the job of an owner in the same job would end the shell and all in it."""
+    monkeypatch.setenv("SLURM_JOB_ID", "77")
+    monkeypatch.setenv("SLURM_CLUSTER_NAME", "here")
+    leave_claim(path, **{"scheduler": "Slurm", "job_id": "77", "cluster": "here"} | owner)
+    command = command.replace("OWN", str(os.getpid()))
+    with pytest.raises(ClaimedError, match=re.escape(f"end it ({command}), then run again")), claim(path, "x"):
+        pass
+
+
 #: A job on another machine of the cluster of `FakeSlurm`.
 JOB_ELSEWHERE = {"scheduler": "Slurm", "job_id": "77", "cluster": "here", **OTHER}
 

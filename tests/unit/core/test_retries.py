@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from blindtune.core.claims import claim
 from blindtune.core.errors import ClaimedError, LostClaimError, RepeatedDecodeError, TransientError, UserError
 from blindtune.core.job_log import run_job
-from blindtune.core.retries import explain_unstarted, has_user_error, list_cluster_logs, read_user_error
+from blindtune.core.retries import explain_unstarted, has_final_message, list_cluster_logs, read_message
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "is_marked"),
+    ("error", "status", "is_final"),
     [
         (UserError("rows.csv: row 3 has no label."), 65, True),
         (RepeatedDecodeError("was decoded before."), 65, True),
@@ -23,17 +24,39 @@ from blindtune.core.retries import explain_unstarted, has_user_error, list_clust
         (TransientError("https://example.org: cannot be fetched."), 75, False),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "weights.npz"), 1, False),
         (MemoryError(), 1, False),
-        (IndexError("list index out of range"), 1, False),
+        (FileNotFoundError(errno.ENOENT, "is not on this node yet", "train.npy"), 1, False),
+        (ConnectionResetError("the server went away"), 1, False),
+        (EOFError("the file is cut off"), 1, False),
+        (subprocess.TimeoutExpired("git", 10), 1, False),
+        (RuntimeError("CUDA error: uncorrectable ECC error encountered"), 1, False),
+        (IndexError("list index out of range"), 1, True),
+        (ValueError("negative dimension"), 1, True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), 1, True),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
-def test_run_job_marks_errors_of_the_user_alone(tmp_path: Path, error: Exception, status: int, is_marked: bool) -> None:
-    """The exit status tells the kinds of errors apart; only an error of the user leaves a marker."""
+def test_run_job_leaves_a_final_message_of_errors_that_come_again(
+    tmp_path: Path, error: Exception, status: int, is_final: bool
+) -> None:
+    """The exit status tells the kinds of errors apart; what another attempt would meet too ends the attempts."""
     log = tmp_path / "logs" / "study.log"
     with pytest.raises(SystemExit) as ended, run_job(log, {}):
         raise error
     assert ended.value.code == status
-    assert has_user_error(log) == is_marked
+    assert has_final_message(log) == is_final
+    message = read_message(log)
+    assert message and log.read_text(encoding="utf-8").endswith(f"ERROR {message}\n")
+
+
+def test_run_job_may_pass_what_a_file_caused(tmp_path: Path) -> None:
+    """An error of a library that came from one of a file may pass, as that one may."""
+    log = tmp_path / "study.log"
+    with pytest.raises(SystemExit), run_job(log, {}):
+        try:
+            raise FileNotFoundError(errno.ENOENT, "is not on this node yet", "train.npy")
+        except OSError as error:
+            raise ValueError("no data") from error
+    assert not has_final_message(log)
 
 
 def test_run_job_does_not_mark_a_full_disk_in_an_error_of_the_user(tmp_path: Path) -> None:
@@ -45,22 +68,40 @@ def test_run_job_does_not_mark_a_full_disk_in_an_error_of_the_user(tmp_path: Pat
         except OSError as error:
             raise UserError("weights.npz: cannot be written.") from error
     assert ended.value.code == 1
-    assert not has_user_error(log)
+    assert not has_final_message(log)
 
 
-def test_run_job_removes_the_marker_of_an_attempt_before(tmp_path: Path) -> None:
-    """A job that starts again is not marked until it ends with an error of the user again."""
+@pytest.mark.parametrize("number", [errno.ETIMEDOUT, errno.ESHUTDOWN, errno.EHOSTDOWN, errno.ENETUNREACH, errno.ESTALE])
+def test_claim_that_the_network_keeps_from_being_checked_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A file server that is away for a while ends no job for good."""
     log = tmp_path / "study.log"
-    with pytest.raises(SystemExit), run_job(log, {}):
-        raise UserError("rows.csv: is empty.")
-    assert read_user_error(log) == "rows.csv: is empty."
+
+    def fail(path: Path) -> bytes:
+        raise OSError(number, os.strerror(number), str(path))
+
+    with pytest.raises(SystemExit) as ended, run_job(log, {}), claim(tmp_path / "42", "the study") as held:
+        monkeypatch.setattr(Path, "read_bytes", fail)
+        held.check()
+    assert ended.value.code == 1
+    assert not has_final_message(log)
+
+
+def test_run_job_removes_the_message_of_an_attempt_before(tmp_path: Path) -> None:
+    """A job that starts again has no message until it ends with an error again; a claim that it waited for may pass."""
+    log = tmp_path / "study.log"
+    for error in (UserError("rows.csv: is empty."), ClaimedError("rows.csv: is in use.")):
+        with pytest.raises(SystemExit), run_job(log, {}):
+            raise error
+        assert read_message(log) == str(error)
     with run_job(log, {}):
-        assert not has_user_error(log)
+        assert read_message(log) is None
 
 
-def test_has_user_error_without_a_folder_is_false(tmp_path: Path) -> None:
+def test_has_final_message_without_a_folder_is_false(tmp_path: Path) -> None:
     """A job that never started has no log folder and no marker."""
-    assert not has_user_error(tmp_path / "none" / "study.log")
+    assert not has_final_message(tmp_path / "none" / "study.log")
 
 
 def test_last_word_ends_with_the_status_of_the_error() -> None:

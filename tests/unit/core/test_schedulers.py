@@ -1,11 +1,13 @@
 """Jobs of schedulers: which one a process runs in, what ends it, and what Slurm tells of it."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from blindtune.core import schedulers
+from blindtune.core.errors import UserError
 from blindtune.core.schedulers import QueuedJob, SchedulerJob, has_ended, list_slurm_jobs
 from support.fake_slurm import FORGOTTEN, FakeSlurm
 
@@ -186,15 +188,17 @@ def test_was_before_knows_the_former_self_of_a_job(job: SchedulerJob, is_before:
 
 
 def test_list_slurm_jobs_lists_those_of_the_folder(slurm: FakeSlurm, tmp_path: Path, monkeypatch: Patch) -> None:
-    """Jobs of other folders, and the job that asks, are left out."""
+    """Jobs of other folders, and the job that asks, are left out; those of other users have their names."""
     monkeypatch.setenv("SLURM_JOB_ID", "3")
     (tmp_path / "link").symlink_to(tmp_path)
+    own, other = f"{os.getuid()}\tme", f"{os.getuid() + 1}\tada"
     rows = [
-        f"1\tPENDING\t{tmp_path}\trule_study\t8f3a",
-        f"2_1\tRUNNING\t{tmp_path}/link\t\tblindtune-8f3a",
-        f"3\tRUNNING\t{tmp_path}\trule_study\thead",
-        f"4\tRUNNING\t{tmp_path}/elsewhere\trule_study\tx",
-        f"5\tRUNNING\t{tmp_path}\tmy notebook\tjupyter",
+        f"1\tPENDING\t{own}\t{tmp_path}\trule_study\t8f3a",
+        f"2_1\tRUNNING\t{own}\t{tmp_path}/link\t\tblindtune-8f3a",
+        f"3\tRUNNING\t{own}\t{tmp_path}\trule_study\thead",
+        f"4\tRUNNING\t{own}\t{tmp_path}/elsewhere\trule_study\tx",
+        f"5\tRUNNING\t{own}\t{tmp_path}\tmy notebook\tjupyter",
+        f"6\tPENDING\t{other}\t{tmp_path}\trule_study\t8f3a",
         "damaged",
     ]
     slurm.answer("squeue", "\n".join(rows) + "\n")
@@ -203,5 +207,25 @@ def test_list_slurm_jobs_lists_those_of_the_folder(slurm: FakeSlurm, tmp_path: P
         QueuedJob("1", "PENDING", "rule_study", "8f3a"),
         QueuedJob("2_1", "RUNNING", "", "blindtune-8f3a"),
         QueuedJob("5", "RUNNING", "my notebook", "jupyter"),
+        QueuedJob("6", "PENDING", "rule_study", "8f3a", "ada"),
     ]
-    assert [job.is_of_a_run() for job in found] == [True, True, False]
+    assert [job.is_of_a_run() for job in found] == [True, True, False, True]
+    assert "--user" not in slurm.calls("squeue")[0]
+
+
+@pytest.mark.parametrize("status", [1, 126])
+def test_list_slurm_jobs_refuses_to_take_silence_for_an_empty_queue(
+    slurm: FakeSlurm, tmp_path: Path, status: int
+) -> None:
+    """A controller that is away says nothing of jobs that wait."""
+    slurm.answer("squeue", "slurm_load_jobs error: Unable to contact slurm controller\n", status)
+    with pytest.raises(UserError, match=r"squeue: slurm_load_jobs error.*Run this again when it answers"):
+        list_slurm_jobs(tmp_path)
+
+
+def test_list_slurm_jobs_names_a_command_that_hangs(slurm: FakeSlurm, tmp_path: Path, monkeypatch: Patch) -> None:
+    """It is given up, and says nothing."""
+    (tmp_path / "bin" / "squeue").write_text("#!/bin/sh\nexec sleep 60\n")
+    monkeypatch.setattr(schedulers, "_TIMEOUT", 0.1)
+    with pytest.raises(UserError, match="squeue: nothing within"):
+        list_slurm_jobs(tmp_path)

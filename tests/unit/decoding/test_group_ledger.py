@@ -141,26 +141,28 @@ def test_find_commit_is_that_of_the_checkout(tmp_path: Path, monkeypatch: Patch)
         checkout.find_commit.cache_clear()
 
 
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
 @pytest.mark.parametrize("shared", [True, False])
-def test_files_of_a_ledger_are_as_writable_as_its_folder(tmp_path: Path, shared: bool) -> None:
-    """The group may write to every file and folder if it may write to the folder of the ledger, whoever writes."""
+def test_files_of_a_ledger_are_as_open_as_its_folder(tmp_path: Path, shared: bool, umask: int) -> None:
+    """The group may read and write every file and folder if it may write to the folder of the ledger."""
     folder = tmp_path / "ledger"
-    before = os.umask(0o022)
+    before = os.umask(umask)
     try:
         prepare_ledger_folder(folder, group_writable=shared)
         ledger = Ledger(folder)
         with ledger.decoding("a/b/c/1", print):
             claims = list((folder / "locks").iterdir())
-            modes = {mode_of(path) & 0o020 for path in claims}
+            modes = {mode_of(path) & 0o060 for path in claims}
             (tmp_path / "result.json").touch()
             begin(ledger)
-        assert os.umask(0o022) == 0o022
+        assert os.umask(umask) == umask
     finally:
         os.umask(before)
-    modes |= {mode_of(path) & 0o020 for path in folder.rglob("*")}
-    assert modes == {0o020 if shared else 0}
-    assert mode_of(tmp_path / "result.json") == 0o644
+    modes |= {mode_of(path) & 0o060 for path in folder.rglob("*")}
+    assert modes == {0o060 if shared else 0o040 & ~umask}
+    assert mode_of(tmp_path / "result.json") == 0o666 & ~umask
     if shared:
+        assert all(mode_of(path) & 0o070 == 0o070 for path in folder.rglob("*") if path.is_dir())
         assert mode_of(folder) & 0o2770 == 0o2770
 
 
@@ -177,6 +179,23 @@ def test_ledger_of_before_is_opened_to_the_group(tmp_path: Path) -> None:
     prepare_ledger_folder(folder, group_writable=True)
     assert all(mode_of(path) & 0o060 == 0o060 for path in folder.rglob("*") if not path.is_symlink())
     assert mode_of(tmp_path / "own") == 0o600
+
+
+def test_file_that_the_group_may_write_and_not_read_is_mended(tmp_path: Path) -> None:
+    """An earlier version left such under the umask 077; all other files keep their modes without the key."""
+    folder = tmp_path / "ledger"
+    (folder / "locks").mkdir(parents=True)
+    modes = {
+        "ledger.jsonl": (0o620, 0o660),
+        "locks": (0o2720, 0o2770),
+        "own": (0o600, 0o600),
+        "head.json": (0o640,) * 2,
+    }
+    for name, (mode, _) in modes.items():
+        (folder / name).touch()
+        (folder / name).chmod(mode)
+    prepare_ledger_folder(folder, group_writable=False)
+    assert {name: mode_of(folder / name) for name in modes} == {name: mode for name, (_, mode) in modes.items()}
 
 
 def test_ledger_that_is_a_link_is_opened_to_the_group(tmp_path: Path) -> None:
@@ -198,7 +217,7 @@ def test_ledger_of_another_user_is_refused_while_planning(tmp_path: Path, monkey
         raise PermissionError
 
     monkeypatch.setattr(Path, "chmod", refuse)
-    with pytest.raises(UserError, match="belongs to another user and is not writable by the group"):
+    with pytest.raises(UserError, match="belongs to another user and is not readable and writable by the group"):
         prepare_ledger_folder(tmp_path, group_writable=True)
 
 

@@ -8,12 +8,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from blindtune.core.claims import LivingClaim, Owner, find_living, identify_machine
 from blindtune.core.errors import UserError
-from blindtune.core.schedulers import SchedulerJob, list_slurm_jobs
+from blindtune.core.schedulers import QueuedJob, SchedulerJob, list_slurm_jobs
 from blindtune.start import find_snakefile
 
 #: Folders of a run in which its jobs claim what they write, and the folders that the prefix of a module has at most.
@@ -36,12 +36,14 @@ class Running:
         command: ends it, as a person types it.
         owner: the process; None if only Slurm knows of it, or if its claim cannot be read.
         job: the job that it is; without scheduler if it is in none.
+        user: the user whose job it is, who alone can end it; empty if it is this user's own, or unknown.
     """
 
     what: str
     command: str
     owner: Owner | None
     job: SchedulerJob
+    user: str = ""
 
 
 def recover(folder: Path, *, stop: bool, notify: Callable[[str], None]) -> None:
@@ -53,7 +55,7 @@ def recover(folder: Path, *, stop: bool, notify: Callable[[str], None]) -> None:
         notify: takes lines about what is found and done.
 
     Raises:
-        UserError: something still runs, or the folder is none in which a run was started.
+        UserError: something still runs, or Slurm does not tell whether, or no run was started in the folder.
     """
     if not (folder / _OWN).is_dir() and not any(_find_roots(folder)):
         raise UserError(
@@ -64,11 +66,9 @@ def recover(folder: Path, *, stop: bool, notify: Callable[[str], None]) -> None:
     running = list_running(folder)
     for queued in list_slurm_jobs(folder):
         if not queued.is_of_a_run():
-            notify(
-                f"Slurm job {queued.id}, {queued.state}, was started here too, but not by Snakemake: it is left alone"
-            )
+            notify(f"{_name(queued)}, {queued.state}, was started here too, but not by Snakemake: it is left alone")
     for one in running:
-        notify(f"{one.what}\n    to end it: {one.command}")
+        notify(f"{one.what}\n    to end it: {one.command}" + (f", by {one.user}" if one.user else ""))
     if running and stop:
         for one in running:
             _end(one, notify)
@@ -84,18 +84,28 @@ def list_running(folder: Path) -> list[Running]:
 
     Args:
         folder: where they were started.
+
+    Raises:
+        UserError: Slurm does not tell what waits in its queue.
     """
     claims = [claim for root in _find_roots(folder) for claim in find_living(root)]
     # Who is in charge comes first: it would start again what is ended before it.
     found = {_key(claim): _describe(claim, folder) for claim in sorted(claims, key=lambda one: len(one.path.parts))}
     named = {one.job.id for one in found.values() if one.job.scheduler == "Slurm"}
     for queued in list_slurm_jobs(folder):
-        if queued.id not in named and queued.is_of_a_run():
+        if queued.id in named:
+            same = {key: one for key, one in found.items() if one.job.id == queued.id}
+            found |= {key: replace(one, user=queued.other_user) for key, one in same.items()}
+        elif queued.is_of_a_run():
             job = SchedulerJob("Slurm", queued.id)
             comment = f" ({queued.comment})" if queued.comment.isprintable() and queued.comment != "(null)" else ""
-            what = f"Slurm job {queued.id}, {queued.state}{comment}"
-            found[queued.id] = Running(what, job.end_command(), None, job)
+            what = f"{_name(queued)}, {queued.state}{comment}"
+            found[queued.id] = Running(what, job.end_command(), None, job, queued.other_user)
     return list(found.values())
+
+
+def _name(queued: QueuedJob) -> str:
+    return f"Slurm job {queued.id}" + (f" of {queued.other_user}" if queued.other_user else "")
 
 
 def _find_roots(folder: Path) -> Iterator[Path]:
@@ -132,6 +142,8 @@ def _describe(claim: LivingClaim, folder: Path) -> Running:
 def _end(one: Running, notify: Callable[[str], None]) -> None:
     """End a process of this machine, or a job whose scheduler is here; others are left to the user."""
     program = one.command.split()[0]
+    if one.user:
+        return
     if one.owner is not None and program == "kill":
         if one.owner.machine == identify_machine():
             notify(f"ending process {one.owner.pid}")
@@ -146,9 +158,17 @@ def _end(one: Running, notify: Callable[[str], None]) -> None:
 
 def _wait_for_end(folder: Path) -> list[Running]:
     deadline = time.monotonic() + _PATIENCE
-    while (running := list_running(folder)) and time.monotonic() < deadline:
+    while True:
+        is_over = time.monotonic() >= deadline
+        try:
+            running = list_running(folder)
+        except UserError:  # Slurm did not answer this time
+            if is_over:
+                raise
+        else:
+            if is_over or not running:
+                return running
         time.sleep(1.0)
-    return running
 
 
 def _explain(running: list[Running], stop: bool) -> str:

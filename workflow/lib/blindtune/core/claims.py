@@ -134,10 +134,18 @@ class Owner:
         return SchedulerJob(self.scheduler, self.job_id, self.restart, self.cluster, self.node)
 
     def end_command(self) -> str:
-        """Return the command that ends the process, with the machine if it is another one."""
-        if self.scheduler and not self._has_ended_job():
+        """Return the command that ends the process, with the machine if it is another one.
+
+        It is never the one that ends the job of this process, in which it would end too.
+        """
+        if self.scheduler and not self._is_in_own_job() and not self._has_ended_job():
             return f"`{self.scheduler_job.end_command()}`"
         return f"`kill {self.pid}`" + ("" if self.machine == identify_machine() else f" on {self.host}")
+
+    def _is_in_own_job(self) -> bool:
+        """Return whether it runs in the job of this process, as in a shell of ``salloc`` or ``srun --pty bash``."""
+        job = SchedulerJob.of_environment(os.environ)
+        return (self.scheduler, self.job_id, self.cluster) == (job.scheduler, job.id, job.cluster)
 
     def _has_ended_job(self) -> bool:
         """Return whether its job has ended by Slurm's account, or is this job before it was started again."""
@@ -590,7 +598,8 @@ def _explain_refusal(path: Path, what: str, entry: _Entry, waited: float) -> str
 
 def _refuse(path: Path, error: OSError) -> NoReturn:
     raise UserError(
-        f"{path}: cannot be claimed ({error.strerror or error}). Make room or allow writing there, then run again."
+        f"{path}: cannot be claimed ({error.strerror or error}). Make room or allow writing there, or check the "
+        "file system, then run again."
     ) from error
 
 

@@ -3,12 +3,19 @@
 import errno
 import os
 import re
+import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
 from types import TracebackType
 
 from blindtune.core.errors import UserError
+
+#: Errors of file systems on a network while their server or the network is away.
+_AWAY = (
+    *(errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH, errno.ENETRESET),
+    *(errno.ESHUTDOWN, errno.ENOTCONN, errno.EREMOTEIO, errno.ENOLINK),
+)
 
 _AGAIN = "then run again: everything recorded is kept."
 
@@ -19,6 +26,7 @@ _ADVICE = {
     errno.EROFS: f"Make that file system writable, or work in another folder, {_AGAIN}",
     **dict.fromkeys((errno.EACCES, errno.EPERM), f"Allow it for the user that runs the workflow, {_AGAIN}"),
     **dict.fromkeys((errno.EIO, errno.ESTALE), f"Check the disk or the network file system, {_AGAIN}"),
+    **dict.fromkeys(_AWAY, f"Check the network and the file systems on it, {_AGAIN}"),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), f"Allow more open files (ulimit -n), {_AGAIN}"),
     errno.EAGAIN: f"Allow more processes (ulimit -u), {_AGAIN}",
     errno.ENOMEM: f"Give the job more memory, or run fewer jobs at once (--cores), {_AGAIN}",
@@ -33,6 +41,9 @@ _WORDS = {
     errno.EAGAIN: ("can't start new thread", "resource temporarily unavailable"),
 }
 
+
+#: Words of errors of a GPU or of its driver, which another node may not have.
+_GPU_WORDS = ("cuda", "cudnn", "cublas", "nccl", "hip error")
 
 #: What NumPy raises when a disk is full, without an error number.
 _SHORT_WRITE = re.compile(r"^\d+ requested and \d+ written$")
@@ -61,6 +72,23 @@ def is_machine_error(error: BaseException) -> bool:
     """Return whether the machine refused something that the next attempt of anything would meet too; memory apart."""
     numbers = {_number(one) for one in _chain(error)}
     return bool(numbers - {None, errno.ENOMEM, errno.EISDIR, errno.ENOTDIR})
+
+
+def may_pass(error: BaseException) -> bool:
+    """Return whether another attempt may not meet an error: it is about the machine, a file, a command or a GPU.
+
+    Any other that nobody foresaw is one of a program, which does the same again.
+
+    Args:
+        error: what was raised; errors that it came from count too.
+    """
+    return explain(error) is not None or any(
+        isinstance(one, OSError | EOFError | subprocess.SubprocessError) or _is_of_gpu(one) for one in _chain(error)
+    )
+
+
+def _is_of_gpu(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError) and any(word in _text(error).lower() for word in _GPU_WORDS)
 
 
 def describe_bug(error: BaseException, where: str) -> str:

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from blindtune.core import library_copy
 from blindtune.core.errors import UserError
-from blindtune.core.failures import describe_bug, explain
+from blindtune.core.failures import describe_bug, explain, may_pass
 from blindtune.core.progress import Screen, flush_streams, open_screen
-from blindtune.core.retries import ERROR_STATUS, USER_ERROR_STATUS, clear_user_error, exit_status, mark_user_error
+from blindtune.core.retries import ERROR_STATUS, USER_ERROR_STATUS, clear_message, exit_status, leave_message
 
 Verbosity = Literal["quiet", "normal", "verbose"]
 
@@ -136,7 +136,7 @@ def run_job(log: Path, config: Mapping[str, Any]) -> Iterator[JobLog]:
     """
     screen = open_screen()
     stream = _LogFile(log, screen)
-    clear_user_error(log)
+    clear_message(log)
     try:
         library_copy.check()
         yield _FileAndScreenLog(stream, screen, config.get("verbosity", DEFAULT_VERBOSITY))
@@ -155,8 +155,8 @@ def run_job(log: Path, config: Mapping[str, Any]) -> Iterator[JobLog]:
         screen.line(f"\nblindtune: {message}\n")
         # An error of the machine may hide in one of the user's: a full disk is worth another attempt.
         status = exit_status(error) if explain(error) is None else ERROR_STATUS
-        if status == USER_ERROR_STATUS:
-            mark_user_error(log, message)
+        is_bug = status == ERROR_STATUS and not may_pass(error)
+        leave_message(log, message, is_final=is_bug or status == USER_ERROR_STATUS)
         sys.exit(status)
     finally:
         stream.close()

@@ -1,8 +1,9 @@
-"""Which failed jobs are worth another attempt: not those that end with an error that only the user can fix.
+"""Which failed jobs are worth another attempt: not those that end with an error that the next attempt would meet too.
 
-An engine that repeats failed jobs sees no difference between a killed job and a wrong table. A job that ends with a
-`UserError` has an exit status of its own, and leaves a marker next to its log, since an executor on a cluster does not
-pass the exit status on. A `TransientError`, such as the claim of another process, may be gone at the next attempt.
+An engine that repeats failed jobs sees no difference between a killed job and a wrong table. A job that ends with an
+error leaves its message next to its log, since an executor on a cluster passes neither the exit status nor the terminal
+on. A `UserError`, and an error of a program that nobody foresaw, are final. A `TransientError`, such as the claim of
+another process, and an error of the machine may be gone at the next attempt. A kill leaves nothing.
 """
 
 import os
@@ -19,7 +20,8 @@ TRY_AGAIN_STATUS = 75
 #: Exit status of any other error.
 ERROR_STATUS = 1
 
-_MARKER = ".user_error"
+#: In place of the suffix of a log: the message of an error that ends the attempts, and of one that may pass.
+_FINAL, _PASSING = ".final_error", ".passing_error"
 
 #: Where the profiles keep what jobs printed, with the names of the files there.
 _CLUSTER_LOGS = {".snakemake/slurm_logs": "/<rule or group>/<wildcards>", ".snakemake/cluster_logs": ""}
@@ -32,48 +34,55 @@ def exit_status(error: BaseException) -> int:
     return USER_ERROR_STATUS if isinstance(error, UserError) else ERROR_STATUS
 
 
-def mark_user_error(log: Path, message: str) -> None:
-    """Leave a marker next to the log of a job that must not be repeated.
+def leave_message(log: Path, message: str, *, is_final: bool) -> None:
+    """Leave the message that a job ends with next to its log.
 
     Args:
         log: the log file of the job.
-        message: what the user has to fix; the content of the marker.
+        message: what happened, and what to do.
+        is_final: whether the job must not be repeated.
     """
     with suppress(OSError):
-        log.with_suffix(_MARKER).write_text(f"{message}\n", encoding="utf-8", errors="backslashreplace")
+        path = log.with_suffix(_FINAL if is_final else _PASSING)
+        path.write_text(f"{message}\n", encoding="utf-8", errors="backslashreplace")
 
 
-def clear_user_error(log: Path) -> None:
-    """Remove the marker of an attempt before, if there is one.
-
-    Args:
-        log: the log file of the job.
-    """
-    with suppress(OSError):
-        log.with_suffix(_MARKER).unlink(missing_ok=True)
-
-
-def has_user_error(log: Path) -> bool:
-    """Return whether the last attempt of a job ended with an error that only the user can fix.
+def clear_message(log: Path) -> None:
+    """Remove the message of an attempt before, if there is one.
 
     Args:
         log: the log file of the job.
     """
-    return read_user_error(log) is not None
+    for suffix in (_FINAL, _PASSING):
+        with suppress(OSError):
+            log.with_suffix(suffix).unlink(missing_ok=True)
 
 
-def read_user_error(log: Path) -> str | None:
-    """Return the message that the last attempt of a job ended with, if it is for the user to fix.
+def has_final_message(log: Path) -> bool:
+    """Return whether the last attempt of a job ended with an error that another attempt would meet too.
 
     Args:
         log: the log file of the job.
     """
-    marker = log.with_suffix(_MARKER)
+    return _read(log.with_suffix(_FINAL)) is not None
+
+
+def read_message(log: Path) -> str | None:
+    """Return the message that the last attempt of a job ended with; None if it ended well, or was killed.
+
+    Args:
+        log: the log file of the job.
+    """
+    final = _read(log.with_suffix(_FINAL))
+    return _read(log.with_suffix(_PASSING)) if final is None else final
+
+
+def _read(path: Path) -> str | None:
     try:
         # The folder is listed, since a network file system may remember for a while that a file was not there.
-        if marker.name not in os.listdir(log.parent):  # noqa: PTH208
+        if path.name not in os.listdir(path.parent):  # noqa: PTH208
             return None
-        return marker.read_text(encoding="utf-8", errors="replace").strip()
+        return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return None
 

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
+from blindtune.core.errors import UserError
+
 #: Seconds after which a command of Slurm is given up. Its own limit for an answer of the controller is 10 s by default.
 _TIMEOUT = 15.0
 
@@ -43,6 +45,9 @@ _ENDED = frozenset(
         *("TIMEOUT", "PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "REVOKED", "SPECIAL_EXIT"),
     }
 )
+
+#: Status of a command that is not there, as that of a shell.
+_NO_COMMAND = 127
 
 #: What squeue writes of a job that Slurm has forgotten: some minutes after its end (``MinJobAge``).
 _FORGOTTEN = "Invalid job id specified"
@@ -181,12 +186,14 @@ class QueuedJob:
         state: such as ``PENDING``.
         comment: that it was submitted with.
         name: its name.
+        other_user: name of the user whose it is; empty if it is this user's own.
     """
 
     id: str
     state: str
     comment: str
     name: str = ""
+    other_user: str = ""
 
     def is_of_a_run(self) -> bool:
         """Return whether Snakemake submitted it: by the names of the profile, or the comments of the executor."""
@@ -194,28 +201,37 @@ class QueuedJob:
 
 
 def list_slurm_jobs(folder: Path) -> list[QueuedJob]:
-    """Return the jobs of this user that Slurm has not ended and whose working folder is ``folder``.
+    """Return the jobs of all users that Slurm has not ended and whose working folder is ``folder``.
 
     A job that waits to be started has no process yet, so that Slurm alone knows of it. The job that this process runs
-    in is left out.
+    in is left out. A Slurm that shows users their own jobs alone (``PrivateData``) tells of no others.
 
     Args:
         folder: compared with links resolved.
 
     Returns:
-        Nothing if there is no Slurm, or if its command fails.
+        Nothing if there is no Slurm.
+
+    Raises:
+        UserError: Slurm does not answer, so that nobody knows what waits in its queue.
     """
-    user = str(os.getuid())
-    status, output, _ = _run("squeue", "--noheader", f"--user={user}", "--format=%i\t%T\t%Z\t%k\t%j")
-    rows = [line.split("\t") for line in output.splitlines()] if status == 0 else []
-    own = SchedulerJob.of_environment(os.environ).id
+    status, output, errors = _run("squeue", "--noheader", "--all", "--format=%i\t%T\t%U\t%u\t%Z\t%k\t%j")
+    if status not in (0, _NO_COMMAND):
+        said = " ".join(errors.split())[:500] or f"nothing within {_TIMEOUT:.0f} s, or with status {status}"
+        raise UserError(
+            f"{folder.resolve()}: Slurm does not tell which jobs of this folder wait in its queue (squeue: {said}). "
+            "Run this again when it answers. If you know that none waits or runs, or if this machine is no part of a "
+            "cluster, remove the lock with 'snakemake --unlock'."
+        )
+    rows = [line.split("\t") for line in output.splitlines()]
+    own, user = SchedulerJob.of_environment(os.environ).id, str(os.getuid())
     return [
-        QueuedJob(row[0], row[1], row[3], row[4])
+        QueuedJob(row[0], row[1], row[5], row[6], "" if row[2] == user else row[3])
         for row in rows
-        if len(row) == 5
+        if len(row) == 7
         and _ID.fullmatch(row[0])
         and row[0] != own
-        and os.path.realpath(row[2]) == str(folder.resolve())
+        and os.path.realpath(row[4]) == str(folder.resolve())
     ]
 
 
@@ -223,7 +239,7 @@ def _run(program: str, *arguments: str) -> tuple[int, str, str]:
     """Return status, output and errors of a command of Slurm; a status above 0 if it cannot be run."""
     found = shutil.which(program)
     if found is None:
-        return 127, "", ""
+        return _NO_COMMAND, "", ""
     # The names of states are read, so they must not be translated; a user's format of squeue would replace ours.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
     try:

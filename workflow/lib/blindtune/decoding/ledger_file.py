@@ -22,13 +22,13 @@ _WAIT = 7 * 24 * 3600.0
 
 @contextmanager
 def _created_as(folder: Path) -> Iterator[None]:
-    """Let the group write to what is created meanwhile, if it may write to a folder."""
+    """Let the group read and write what is created meanwhile, if it may write to a folder, under any umask."""
     try:
         shared = bool(folder.stat().st_mode & stat.S_IWGRP)
     except OSError:
         shared = False
     before = os.umask(0o022)
-    os.umask(before & ~stat.S_IWGRP if shared else before)
+    os.umask(before & ~stat.S_IRWXG if shared else before)
     try:
         yield
     finally:

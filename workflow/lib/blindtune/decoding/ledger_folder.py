@@ -19,7 +19,8 @@ def prepare_ledger_folder(folder: Path, *, group_writable: bool) -> None:
     Args:
         folder: of the ledger.
         group_writable: whether the group of the folder may write to all that is in it. Files that are created later
-            belong to that group too. If not, what is there stays as it is.
+            belong to that group too. If not, what is there stays as it is, but for this user's own files that the group
+            may write to and not read: an earlier version left such under the umask 077.
 
     Raises:
         UserError: it cannot be made, or this user may not write there, or may not change what another user owns.
@@ -28,6 +29,8 @@ def prepare_ledger_folder(folder: Path, *, group_writable: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if group_writable:
             _open_to_group(folder)
+        else:
+            _mend_modes(folder)
     except OSError as error:
         raise UserError(
             f"{folder}: cannot be used as the ledger ({error.strerror or error}). Name another folder with 'ledger', "
@@ -71,6 +74,17 @@ def _open_to_group(folder: Path) -> None:
                 _add_mode(Path(place) / name, stat.S_IRGRP | stat.S_IWGRP)
 
 
+def _mend_modes(folder: Path) -> None:
+    """Let the group read what is this user's and may be written to by the group already."""
+    for place, _, files in os.walk(folder.resolve()):
+        found = [(Path(place), stat.S_IRWXG), *((Path(place) / name, stat.S_IRGRP) for name in files)]
+        for path, bits in found:
+            with suppress(FileNotFoundError):
+                known = path.lstat()
+                if known.st_mode & stat.S_IWGRP and known.st_uid == os.getuid():
+                    _add_mode(path, bits)
+
+
 def _add_mode(path: Path, bits: int) -> None:
     known = path.lstat()
     if stat.S_ISLNK(known.st_mode) or known.st_mode & bits == bits:
@@ -79,6 +93,6 @@ def _add_mode(path: Path, bits: int) -> None:
         path.chmod(stat.S_IMODE(known.st_mode) | bits)
     except PermissionError as error:
         raise UserError(
-            f"{path}: belongs to another user and is not writable by the group. Its owner lets the group write there "
-            "by a run with 'ledger_group_writable: true'."
+            f"{path}: belongs to another user and is not readable and writable by the group. Its owner lets the group "
+            "in by a run with 'ledger_group_writable: true'."
         ) from error
