@@ -14,8 +14,10 @@ from blindtune.core.errors import UserError
 from blindtune.core.files import read_json, write_json
 from blindtune.records.model_card import read_card, write_card
 from blindtune.records.post_mortem import read_post_mortem, write_post_mortem
-from blindtune.records.trial import TrialLog
+from blindtune.records.trial import Trial, TrialLog
 from blindtune.report.margin import keep_margin
+from blindtune.report.system_order import keep_system_order
+from support import report_records
 from support.post_mortems import write_post_mortems
 from support.report_records import RecordsBuilder
 
@@ -183,6 +185,30 @@ def test_damaged_margin_is_named(before: Path, content: dict[str, Any]) -> None:
     write_json(before / "report" / "margin.json", content)
     with pytest.raises(UserError, match=r"margin\.json: does not hold a margin above 0\. Remove .*run again"):
         compare_runs(before, before)
+
+
+def test_verdicts_take_the_first_of_equals_in_the_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two manual models with equal dev errors, the first in the config is judged, as in the report of the run."""
+
+    def make_equal_trial(*given: Any) -> Trial:
+        trial = make_trial(*given)
+        curve = [epoch.model_copy(update={"dev_error": 0.2}) for epoch in trial.curve]
+        return trial.model_copy(update={"score": None if trial.score is None else 0.2, "curve": curve})
+
+    make_trial = report_records._trial
+    monkeypatch.setattr(report_records, "_trial", make_equal_trial)
+    systems = ["mlp_m2", "mlp_m1", "mlp_a1"]
+    errors = {"mlp_m2": 0.1, "mlp_m1": 0.45, "mlp_a1": 0.3}
+    root = RecordsBuilder(tmp_path / "a" / "tiny", systems=systems, trials=4, errors=errors).write().record().root
+    keep_system_order(root / "report", [("set_10", systems)])
+    other = copy_run(root)
+    keep_system_order(other / "report", [("set_10", ["mlp_m1", "mlp_m2", "mlp_a1"])])
+    verdicts = compare(root, other).verdicts
+    decisions = [(one.before.decision, one.after.decision) for one in verdicts if one.before and one.after]
+    assert decisions == [("manual better", "tuned better"), ("mlp_m2", "mlp_m1")]
+    (other / "report" / "systems.json").write_text('{"systems": {"set_10": [1]}}', encoding="utf-8")
+    with pytest.raises(UserError, match=r"systems\.json: does not hold the names of .*run again"):
+        compare_runs(root, other)
 
 
 def test_changed_data_are_counted_by_split(before: Path) -> None:
