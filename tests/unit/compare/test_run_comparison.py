@@ -12,6 +12,7 @@ from blindtune.compare.differences import RunComparison, compare_runs
 from blindtune.compare.text import describe
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json, write_json
+from blindtune.core.paths import ResultPaths
 from blindtune.records.model_card import read_card, write_card
 from blindtune.records.post_mortem import read_post_mortem, write_post_mortem
 from blindtune.records.trial import Trial, TrialLog
@@ -76,6 +77,18 @@ def test_verdict_that_is_only_marked_otherwise_is_summed_up(before: Path) -> Non
     first, *_ = describe(found).splitlines()
     assert first.endswith(" differ in the numbers or the marks of the verdict on set_10.")
     assert describe(found).count(", with other numbers or marks") == len(found.verdicts)
+
+
+def test_verdicts_use_the_ledger_that_the_config_named(before: Path) -> None:
+    """A run whose config names another ledger is marked by that one; if it is not there, its place is named."""
+    after = copy_run(before)
+    shared = after.parents[1] / "shared"
+    (after.parent / "ledger").rename(shared)
+    ResultPaths(str(after)).keep_ledger_place(str(shared))
+    assert not compare(before, after).differs
+    shared.rename(after.parents[1] / "gone")
+    [reason] = compare(before, after).unknown_verdicts
+    assert f"the ledger of these results is {shared}, which is not there. Mount or restore it" in reason
 
 
 def test_times_and_hosts_are_not_compared(before: Path) -> None:
