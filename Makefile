@@ -31,6 +31,7 @@ run: $(READY)
 # PROCESSES=5 suits four cores; each process holds the libraries of all trainers.
 test: check
 	@$(BIN)/python -m compileall -q workflow/lib tests/support
+	@PYTHONPATH=tests $(BIN)/python -m support.browser
 	$(BIN)/pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY)

@@ -1,16 +1,34 @@
-"""A headless Chromium for tests of the page: that of the system, or the one that Playwright has installed."""
+"""A headless Chromium for tests of the page: that of the system, or the one that Playwright has installed.
 
+    PYTHONPATH=tests python -m support.browser
+
+has Playwright download one if there is none, as ``make test`` does. Without one, the tests of the page are skipped,
+with a line in the summary; in continuous integration they fail.
+"""
+
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 #: Sizes of the window in pixels.
 LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+#: Variables of the environment by which a run is one of continuous integration: that of its services, and of .ci/run.
+REQUIRING = ("CI", "NEED_CHROMIUM")
+
+ABSENT = "no Chromium was found, so the page is not tested: install one, or run `playwright install chromium`"
+
+#: Seconds that its download may take.
+PATIENCE = 300
 
 
 def find_chromium() -> str | None:
@@ -23,6 +41,40 @@ def find_chromium() -> str | None:
     return path if Path(path).exists() else None
 
 
+def is_required() -> bool:
+    """Return whether tests of the page must not be skipped."""
+    return any(os.environ.get(name, "").lower() not in ("", "0", "false") for name in REQUIRING)
+
+
+def require_chromium() -> str:
+    """Return the path of a Chromium; without one, skip the test, or fail it in continuous integration."""
+    path = find_chromium()
+    if path is not None:
+        return path
+    if is_required():
+        pytest.fail(f"{ABSENT}. It may not be skipped here: {' or '.join(REQUIRING)} is set", pytrace=False)
+    pytest.skip(ABSENT)
+
+
+def provide_chromium() -> int:
+    """Have Playwright download a Chromium if there is none, and say so if it cannot.
+
+    Returns:
+        The exit status: 1 if there is none where it is required.
+    """
+    if find_chromium() is not None:
+        return 0
+    print("There is no Chromium for the tests of the page: Playwright downloads one into its cache.", flush=True)
+    try:
+        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True, timeout=PATIENCE)
+    except (OSError, subprocess.SubprocessError) as error:
+        print(f"It could not be downloaded ({error}).", file=sys.stderr)
+    if find_chromium() is not None:
+        return 0
+    print(ABSENT, file=sys.stderr)
+    return int(is_required())
+
+
 @contextmanager
 def open_browser(path: str) -> Iterator[Browser]:
     """Start the Chromium at ``path``; tests may run as root, so it has no sandbox, and it opens files of tests only."""
@@ -32,3 +84,7 @@ def open_browser(path: str) -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+if __name__ == "__main__":
+    sys.exit(provide_chromium())

@@ -216,10 +216,57 @@ def test_tables_refuse_other_predictions(script: Any, tmp_path: Path) -> None:
 def test_page_keeps_tables_whose_records_are_not_there(script: Any, tmp_path: Path) -> None:
     """A table of records that are lost is not replaced by the word that they are missing."""
     tables = script("claims_tables")
-    page = "<!-- begin networks -->\n\n| old |\n\n<!-- end networks -->\n<!-- begin expert -->\n<!-- end expert -->"
+    page = "<!-- begin networks -->\n\n| network |\n| --- |\n| old |\n\n<!-- end networks -->\n"
+    page += "<!-- begin expert -->\n<!-- end expert -->"
     records = tables.Records(tmp_path, tmp_path)
     made = {name: tables.TABLES[name](records) for name in ("networks", "expert")}
-    assert tables.list_kept(page, made) == ["networks"]
+    assert {name: tables.list_lost(page, name, text) for name, text in made.items()} == {
+        "networks": ["old"],
+        "expert": [],
+    }
+
+
+def fill_page(script: Any, monkeypatch: pytest.MonkeyPatch, page: Path, folder: Path, *arguments: str) -> str:
+    """Write the tables of the errors and of the networks from the records of a folder into a page; return its text."""
+    given = ["--results", str(folder), "--readings", str(folder), "--page", str(page), "--tables", "errors", "networks"]
+    monkeypatch.setattr("sys.argv", ["claims_tables.py", *given, *arguments])
+    script("claims_tables").main()
+    return page.read_text(encoding="utf-8")
+
+
+def test_page_loses_no_row_without_being_told(
+    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A table whose records are there in part is kept and named, until it may lose rows; without records it stays."""
+    for seed in (42, 43):
+        write_run(tmp_path / "all", "mlp_m1", seed, [True, False], [])
+        write_run(tmp_path / "all", "mlp_m2", seed, [True, False], [])
+    (tmp_path / "all" / "networks_mlp_a2_fused.jsonl").write_text(json.dumps(make_set(0.1, 0.4, 0.32)) + "\n")
+    page = tmp_path / "page.md"
+    page.write_text("".join(f"<!-- begin {name} -->\n<!-- end {name} -->\n" for name in ("errors", "networks")))
+    full = fill_page(script, monkeypatch, page, tmp_path / "all")
+    assert "isip_10 mlp_m2" in full and "mlp_a2, fused" in full and capsys.readouterr().err == ""
+    # One system is lost, and a seed of the other.
+    write_run(tmp_path / "part", "mlp_m1", 42, [True, False], [])
+    assert fill_page(script, monkeypatch, page, tmp_path / "part") == full
+    told = capsys.readouterr().err
+    assert "errors: kept as it is, without the records of “isip_10 mlp_m1”, “isip_10 mlp_m2”" in told
+    assert "networks: kept as it is, without the records of “mlp_a2, fused”" in told and "--drop-rows" in told
+    less = fill_page(script, monkeypatch, page, tmp_path / "part", "--drop-rows")
+    assert "isip_10 mlp_m2" not in less and "mlp_a2, fused" in less
+    assert "errors: replaced, and lost “isip_10 mlp_m1”" in capsys.readouterr().err
+    # More records are written at once.
+    assert fill_page(script, monkeypatch, page, tmp_path / "all") == full
+
+
+def test_readings_are_made_of_searches_alone(script: Any, tmp_path: Path) -> None:
+    """The table of readings has the searches whose sets were kept, without any other reading."""
+    tables = script("claims_tables")
+    assert "Not finished yet" in tables.readings(tables.Records(tmp_path, tmp_path))
+    one = make_set(0.3, 0.25, 0.42)
+    one["curve"] = [[0.3, 0.5, 0.25, 0.5]]
+    (tmp_path / "kept_isip_10_mlp_a2_43.jsonl").write_text(json.dumps(one | {"loss": 0.5, "dev_loss": 0.5}) + "\n")
+    assert "| our searches: lowest train error | 1 x 1 | 1 |" in tables.readings(tables.Records(tmp_path, tmp_path))
 
 
 def test_records_are_packed_and_unpacked(script: Any, tmp_path: Path) -> None:
@@ -247,6 +294,30 @@ def test_records_are_packed_and_unpacked(script: Any, tmp_path: Path) -> None:
     (tmp_path / "copy" / card).write_text("{}")
     with pytest.raises(SystemExit, match=r"card\.json differs"):
         unpack(tmp_path / "archives", tmp_path / "copy")
+
+
+def test_packing_a_part_keeps_the_rest(script: Any, tmp_path: Path) -> None:
+    """Records that a folder lacks stay in the archives; those that differ are named, and replaced on demand alone."""
+    pack, archives = script("claims_records").pack, tmp_path / "archives"
+    for folder, system in (("all", "mlp_m1"), ("all", "mlp_m2"), ("one", "mlp_m1"), ("other", "mlp_m2")):
+        write_run(tmp_path / folder, system, 42, [True, False], [])
+        write_post_mortem_of(tmp_path / folder, system, 42, [(0.2, 0.5)], 0.5)
+        (tmp_path / folder / "readings").mkdir(exist_ok=True)
+        (tmp_path / folder / "readings" / f"kept_{system}.jsonl").write_text("{}\n")
+    whole = [path.read_bytes() for path in pack(tmp_path / "all", tmp_path / "whole")]
+    assert len(whole) == 3
+    for _ in range(2):
+        for folder in ("other", "one"):
+            merged = [path.read_bytes() for path in pack(tmp_path / folder, archives)]
+    assert merged == whole
+    (tmp_path / "one/readings/kept_mlp_m1.jsonl").write_text('{"a": 1}\n')
+    with pytest.raises(SystemExit, match=r"differ .*\n.*readings\.tar\.xz: readings/kept_mlp_m1\.jsonl\n.*--replace"):
+        pack(tmp_path / "one", archives)
+    assert (archives / "readings.tar.xz").read_bytes() == whole[2]
+    pack(tmp_path / "one", archives, replace=True)
+    script("claims_records").unpack(archives, tmp_path / "copy")
+    texts = [path.read_text() for path in sorted((tmp_path / "copy/readings").iterdir())]
+    assert texts == ['{"a": 1}\n', "{}\n"]
 
 
 def test_trained_networks_are_compared_with_the_paper(script: Any, tmp_path: Path) -> None:

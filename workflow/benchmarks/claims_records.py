@@ -6,14 +6,15 @@
 `pack` writes one archive for each study and seed of which every system has been decoded, one of the post-mortems, which
 come later, and one of the readings. The archives hold trials, cards, protocols, results and predictions, no weights.
 Predictions of more than 200 kB are left out, each with a line: the hashes in ``result.json`` tell whether a run of the
-study has given the same. The same records give the same archive.
+study has given the same. The same records give the same archive. An archive that is there keeps the records that the
+results lack, so that parts of the records can be packed one after the other; if one of both differs, nothing is written
+and all such are named, unless ``--replace`` is given.
 """
 
 import argparse
 import io
 import lzma
 import tarfile
-from collections.abc import Iterable
 from pathlib import Path
 
 #: Files of a study and of a decode that the tables use, or that say how they came about.
@@ -24,15 +25,19 @@ _OF_A_DECODE = ("result.json", "predictions.npz")
 _MAX_PREDICTIONS = 200_000
 
 
-def pack(results: Path, archives: Path) -> list[Path]:
+def pack(results: Path, archives: Path, *, replace: bool = False) -> list[Path]:
     """Write the archives.
 
     Args:
         results: the folder with what claims.yaml and claims_drawn.yaml wrote, and perhaps a folder ``readings``.
         archives: folder to write to.
+        replace: whether records replace those of an archive that differ.
 
     Returns:
         The archives, sorted.
+
+    Raises:
+        SystemExit: a record differs from the one in its archive.
     """
     archives.mkdir(parents=True, exist_ok=True)
     members: dict[str, list[Path]] = {}
@@ -53,16 +58,30 @@ def pack(results: Path, archives: Path) -> list[Path]:
             members[f"{study.parents[1].name}_{study.name}_{seed}"] = files
     members["post_mortems"] = sorted(results.glob("claims*/post_mortems/*/*/*/post_mortem.json"))
     members["readings"] = sorted((results / "readings").glob("*.json*"))
-    written = []
+    contents: dict[Path, dict[str, bytes]] = {}
+    differing = []
     for name, files in members.items():
         there = [path for path in files if path.exists()]
         large = [path for path in there if path.name == "predictions.npz" and path.stat().st_size > _MAX_PREDICTIONS]
         for path in large:
             print(f"{path}: {path.stat().st_size / 1e6:.2f} MB of predictions, left out")
             there.remove(path)
-        if there:
-            written.append(_write(archives / f"{name}.tar.xz", results, there))
-    return sorted(written)
+        if not there:
+            continue
+        archive = archives / f"{name}.tar.xz"
+        found = {path.relative_to(results).as_posix(): path.read_bytes() for path in there}
+        known = _read(archive) if archive.exists() else {}
+        differing += [f"{archive}: {one}" for one, content in found.items() if known.get(one, content) != content]
+        contents[archive] = known | found
+    if differing and not replace:
+        listed = "\n  ".join(differing)
+        raise SystemExit(
+            f"These records differ from those that are packed:\n  {listed}\nNothing was written. Pack into another "
+            "folder, or replace them with --replace."
+        )
+    for archive, packed in contents.items():
+        _write(archive, packed)
+    return sorted(contents)
 
 
 def unpack(archives: Path, results: Path) -> None:
@@ -92,16 +111,29 @@ def _place_of(card: Path, folder: str) -> Path:
     return card.parents[4] / folder / card.parent.relative_to(card.parents[3])
 
 
-def _write(archive: Path, results: Path, files: Iterable[Path]) -> Path:
+def _read(archive: Path) -> dict[str, bytes]:
+    """Return the content of each member of an archive."""
+    with tarfile.open(archive, "r:xz") as tar:
+        return {member.name: source.read() for member in tar if (source := tar.extractfile(member)) is not None}
+
+
+def _write(archive: Path, contents: dict[str, bytes]) -> None:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for path in files:
-            content = path.read_bytes()
-            member = tarfile.TarInfo(path.relative_to(results).as_posix())
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    archive.write_bytes(lzma.compress(buffer.getvalue(), preset=6))
-    return archive
+        for name in sorted(contents, key=_place_in_archive):
+            member = tarfile.TarInfo(name)
+            member.size = len(contents[name])
+            tar.addfile(member, io.BytesIO(contents[name]))
+    # A reader, or a kill, meets the old archive or the new one.
+    draft = archive.with_suffix(".draft")
+    draft.write_bytes(lzma.compress(buffer.getvalue(), preset=6))
+    draft.replace(archive)
+
+
+def _place_in_archive(name: str) -> tuple[bool, tuple[str, ...], int, str]:
+    """Return what archives are sorted by: studies before decodes, then by folder, and the files of each as listed."""
+    path, listed = Path(name), (*_OF_A_STUDY, *_OF_A_DECODE)
+    return "decodes" in path.parts, path.parent.parts, listed.index(path.name) if path.name in listed else 0, name
 
 
 def main() -> None:
@@ -110,9 +142,10 @@ def main() -> None:
     parser.add_argument("action", choices=("pack", "unpack"))
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
+    parser.add_argument("--replace", action="store_true", help="replace records of the archives that differ")
     arguments = parser.parse_args()
     if arguments.action == "pack":
-        for path in pack(arguments.source, arguments.target):
+        for path in pack(arguments.source, arguments.target, replace=arguments.replace):
             print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
     else:
         unpack(arguments.source, arguments.target)

@@ -5,7 +5,9 @@
 
 ``results`` holds what claims.yaml and claims_drawn.yaml wrote, ``records`` what `claims_readings.py` and
 `claims_manual.py` wrote. Only searches that ended and were decoded count; what is missing is named. In the page, each
-table replaces what is between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``.
+table replaces what is between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``. A table that would lose rows, or
+seeds, sets or trainings of a row, is kept as it is and named, unless ``--drop-rows`` is given; one without any
+records is kept in any case.
 """
 
 import argparse
@@ -14,7 +16,7 @@ import json
 import math
 import re
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -614,15 +616,12 @@ def readings(records: Records) -> str:
         ["published MLP-A2", "", "", *[f"{value:.2f}" for value in PUBLISHED["mlp_a2"]], "", ""],
     ]
     kept = [records.lines(path.stem) for path in sorted(records.readings.glob("kept_*_mlp_a2_*.jsonl"))]
-    searches = [[record for record in lines if "dev" in record] for lines in kept]
+    searches = [found for lines in kept if (found := [record for record in lines if "dev" in record])]
     if searches:
         rows.append(_searches_row("our searches: one random set", searches, RULES["dev error of the last epoch"], 1))
     for rule, key in RULES.items():
         rows += [_searches_row(f"our searches: lowest {rule}", searches, key, n) for n in (15, 500) if searches]
-    others = sorted(records.readings.glob("sets_*.jsonl"))
-    if not others:
-        return _missing("claims_readings.py sets")
-    for path in others:
+    for path in sorted(records.readings.glob("sets_*.jsonl")):
         sets = [record for record in records.lines(path.stem) if "dev" in record]
         if not sets:
             continue
@@ -640,7 +639,7 @@ def readings(records: Records) -> str:
         elif path.stem == "sets_ours_fused":
             rows += [_reading_row(f"{name}: lowest {rule}", sets, key, 15) for rule, key in list(RULES.items())[1:]]
     header = ["reading", "sets", "n", "train", "dev", "eval", "P(like the published)", "P(dev at least 40.11)"]
-    return table(header, rows)
+    return table(header, rows) if len(rows) > 1 else _missing("claims_readings.py kept and sets")
 
 
 def _searches_row(
@@ -909,25 +908,52 @@ def main() -> None:
         print("\n\n".join(f"## {name}\n\n{text}" for name, text in tables.items()))
         return
     page = arguments.page.read_text(encoding="utf-8")
-    kept = list_kept(page, tables)
-    if kept:
-        print(f"{arguments.page}: without records, kept as they are: {', '.join(kept)}", file=sys.stderr)
+    lost = {name: found for name, text in tables.items() if (found := list_lost(page, name, text))}
+    kept = {name for name in lost if not arguments.drop_rows or tables[name].startswith(_MISSING)}
+    for name, found in lost.items():
+        what = "kept as it is, without the records of" if name in kept else "replaced, and lost"
+        print(f"{arguments.page}: {name}: {what} {_shorten(found)}", file=sys.stderr)
+    if any(not tables[name].startswith(_MISSING) for name in kept):
+        print("Unpack the archives of the records first, or let go of these rows with --drop-rows.", file=sys.stderr)
     page = fill(page, {name: text for name, text in tables.items() if name not in kept})
     arguments.page.write_text(page, encoding="utf-8")
 
 
-def list_kept(page: str, tables: dict[str, str]) -> list[str]:
-    """Return the tables that a page has and of which the records are not at hand: they must not be lost.
+#: Columns that count what a row was made from.
+_COUNTING = ("seeds", "sets", "trainings")
+
+
+def list_lost(page: str, name: str, text: str) -> list[str]:
+    """Return the rows of a page's table that another text has not, or has from fewer records, by their first cells.
 
     Args:
         page: as `fill` takes it.
-        tables: text by name.
+        name: of the table.
+        text: the other table, or that it is missing.
     """
-    return [
-        name
-        for name, text in tables.items()
-        if text.startswith(_MISSING) and re.search(rf"<!-- begin {name} -->\s*\|", page)
-    ]
+    found = re.search(rf"<!-- begin {name} -->(.*?)<!-- end {name} -->", page, re.DOTALL)
+    before, after = (_count_records(each) for each in (found.group(1) if found else "", text))
+    return [row for row, counts in before.items() if any(n > after[row][what] for what, n in counts.items())]
+
+
+def _count_records(text: str) -> dict[str, Counter[str]]:
+    """Return how many rows of a table begin with each cell, and the most of what each column of `_COUNTING` counts."""
+    lines = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in text.splitlines() if line[:1] == "|"]
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for cells in lines[2:]:
+        counts = found[cells[0]]
+        counts["rows"] += 1
+        for column, cell in zip(lines[0], cells, strict=False):
+            if column in _COUNTING:
+                # Seeds are counted, or listed.
+                number = re.fullmatch(r"\d{1,3}(,\d{3})+|\d*", cell)
+                count = int(cell.replace(",", "") or 0) if number else len(cell.split(", "))
+                counts[column] = max(counts[column], count)
+    return found
+
+
+def _shorten(rows: Sequence[str], most: int = 5) -> str:
+    return ", ".join(f"“{row}”" for row in rows[:most]) + (f" and {len(rows) - most} more" if len(rows) > most else "")
 
 
 def fill(page: str, tables: dict[str, str]) -> str:
@@ -949,6 +975,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--readings", type=Path, default=Path("results/readings"))
     parser.add_argument("--page", type=Path, help="the page to write into")
+    parser.add_argument("--drop-rows", action="store_true", help="replace tables that lose rows, too")
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     return parser.parse_args()
 

@@ -10,7 +10,7 @@ Printed, as Markdown with Monte-Carlo standard errors:
   report, and the coverage of two others: samples alone, and a bootstrap that draws seeds and samples or patients;
 - false positives of Holm's adjustment over all pairs of several systems on several datasets;
 - equivalence that is claimed where the difference is exactly the margin;
-- how often a difference of the detectable size is found;
+- how often a difference of the detectable size is found, and what has to be assumed before there are records;
 - false positives of the comparison over datasets.
 """
 
@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from blindtune.report.detectable import ASSUMED_DISAGREEMENT, ASSUMED_SPREADS, estimate_detectable
 from blindtune.report.stats.crossed import CrossedMeans, GroupCounts, compare_crossed, measure_errors
 from blindtune.report.stats.over_datasets import compare_over_datasets
 from blindtune.report.stats.statistics import Difference, adjust_holm
@@ -222,6 +223,30 @@ def check_power(runs: int) -> str:
     return "; ".join(found)
 
 
+def check_planning(runs: int) -> Iterator[str]:
+    """Yield the rows of what a run prints before there are records, next to what its test would find.
+
+    The differences are normal, and the estimates of their variances are chi-squared, as the test assumes.
+
+    Args:
+        runs: simulated studies of each row.
+    """
+    for seeds in (2, 3, 5):
+        over_seeds = np.array(ASSUMED_SPREADS)[:, None] ** 2 / seeds
+        for samples in (1000, 2500, 10_000, 100_000):
+            rng = np.random.default_rng([25, seeds, samples])
+            over_samples = 100**2 * ASSUMED_DISAGREEMENT / samples
+            parts = over_seeds * rng.chisquare(seeds - 1, (2, runs)) / (seeds - 1)
+            total = over_samples + parts.sum(axis=0)
+            freedom = 1 / (((parts / total) ** 2).sum(axis=0) / (seeds - 1) + (over_samples / total) ** 2 / samples)
+            half = stats.t.ppf(0.975, freedom) * np.sqrt(total)
+            off = rng.normal(0, math.sqrt(over_samples + float(over_seeds.sum())), runs)
+            covered = percent(int((np.abs(off) <= half).sum()), runs)
+            # A difference is found where it, and by how much it is off, is more than half an interval.
+            needed = np.quantile(half - off, 0.8)
+            yield f"{seeds} | {samples:,} | {estimate_detectable(samples, seeds):.1f} | {needed:.1f} | {covered}"
+
+
 def check_over_datasets(runs: int) -> str:
     """Return how often equal systems are called different over datasets, by p and by the posterior."""
     found = []
@@ -241,6 +266,8 @@ HEADINGS = (
     "p below 5% (%)", "mean width, points", "samples alone: coverage %", "bootstrap: coverage %",
 )  # fmt: skip
 
+PLANNING = ("seeds", "eval samples", "printed before, points", "found in 80 of 100 cases, points", "coverage %")
+
 
 def main(argv: list[str] | None = None) -> None:
     """Print all checks."""
@@ -257,6 +284,9 @@ def main(argv: list[str] | None = None) -> None:
     print(f"- equivalent, where the difference is the margin: {check_equivalence(max(1, given.runs // 4))}", flush=True)
     print(f"- a detectable difference is found: {check_power(few)}", flush=True)
     print(f"- equal systems over datasets below 5%: {check_over_datasets(few)}", flush=True)
+    print(f"\n| {' | '.join(PLANNING)} |\n|{'---:|' * len(PLANNING)}")
+    for row in check_planning(100 * given.runs):
+        print(f"| {row} |")
 
 
 if __name__ == "__main__":

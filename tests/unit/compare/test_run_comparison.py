@@ -12,10 +12,13 @@ from blindtune.compare.differences import RunComparison, compare_runs
 from blindtune.compare.text import describe
 from blindtune.core.errors import UserError
 from blindtune.core.files import read_json, write_json
+from blindtune.core.paths import ResultPaths
 from blindtune.records.model_card import read_card, write_card
 from blindtune.records.post_mortem import read_post_mortem, write_post_mortem
-from blindtune.records.trial import TrialLog
+from blindtune.records.trial import Trial, TrialLog
 from blindtune.report.margin import keep_margin
+from blindtune.report.system_order import keep_system_order
+from support import report_records
 from support.post_mortems import write_post_mortems
 from support.report_records import RecordsBuilder
 
@@ -74,6 +77,18 @@ def test_verdict_that_is_only_marked_otherwise_is_summed_up(before: Path) -> Non
     first, *_ = describe(found).splitlines()
     assert first.endswith(" differ in the numbers or the marks of the verdict on set_10.")
     assert describe(found).count(", with other numbers or marks") == len(found.verdicts)
+
+
+def test_verdicts_use_the_ledger_that_the_config_named(before: Path) -> None:
+    """A run whose config names another ledger is marked by that one; if it is not there, its place is named."""
+    after = copy_run(before)
+    shared = after.parents[1] / "shared"
+    (after.parent / "ledger").rename(shared)
+    ResultPaths(str(after)).keep_ledger_place(str(shared))
+    assert not compare(before, after).differs
+    shared.rename(after.parents[1] / "gone")
+    [reason] = compare(before, after).unknown_verdicts
+    assert f"the ledger of these results is {shared}, which is not there. Mount or restore it" in reason
 
 
 def test_times_and_hosts_are_not_compared(before: Path) -> None:
@@ -183,6 +198,30 @@ def test_damaged_margin_is_named(before: Path, content: dict[str, Any]) -> None:
     write_json(before / "report" / "margin.json", content)
     with pytest.raises(UserError, match=r"margin\.json: does not hold a margin above 0\. Remove .*run again"):
         compare_runs(before, before)
+
+
+def test_verdicts_take_the_first_of_equals_in_the_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two manual models with equal dev errors, the first in the config is judged, as in the report of the run."""
+
+    def make_equal_trial(*given: Any) -> Trial:
+        trial = make_trial(*given)
+        curve = [epoch.model_copy(update={"dev_error": 0.2}) for epoch in trial.curve]
+        return trial.model_copy(update={"score": None if trial.score is None else 0.2, "curve": curve})
+
+    make_trial = report_records._trial
+    monkeypatch.setattr(report_records, "_trial", make_equal_trial)
+    systems = ["mlp_m2", "mlp_m1", "mlp_a1"]
+    errors = {"mlp_m2": 0.1, "mlp_m1": 0.45, "mlp_a1": 0.3}
+    root = RecordsBuilder(tmp_path / "a" / "tiny", systems=systems, trials=4, errors=errors).write().record().root
+    keep_system_order(root / "report", [("set_10", systems)])
+    other = copy_run(root)
+    keep_system_order(other / "report", [("set_10", ["mlp_m1", "mlp_m2", "mlp_a1"])])
+    verdicts = compare(root, other).verdicts
+    decisions = [(one.before.decision, one.after.decision) for one in verdicts if one.before and one.after]
+    assert decisions == [("manual better", "tuned better"), ("mlp_m2", "mlp_m1")]
+    (other / "report" / "systems.json").write_text('{"systems": {"set_10": [1]}}', encoding="utf-8")
+    with pytest.raises(UserError, match=r"systems\.json: does not hold the names of .*run again"):
+        compare_runs(root, other)
 
 
 def test_changed_data_are_counted_by_split(before: Path) -> None:

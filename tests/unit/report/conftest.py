@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 def browser() -> Iterator["Browser"]:
     """A headless Chromium."""
     # Not imported for tests without a browser.
-    from support.browser import find_chromium, open_browser
+    from support.browser import open_browser, require_chromium
 
-    path = find_chromium()
-    if path is None:
-        pytest.skip("no Chromium was found: install one, or run `playwright install chromium`")
-    with open_browser(path) as started:
+    with open_browser(require_chromium()) as started:
         yield started

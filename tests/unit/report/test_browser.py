@@ -4,6 +4,7 @@ Needs a Chromium: that of the system, or ``playwright install chromium``.
 """
 
 import io
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from blindtune.report.figures import write as figures
 from blindtune.report.page import write_page
 from blindtune.report.records import DatasetRecords
 from blindtune.report.tables import write as tables
+from support import browser as browser_module
 from support.browser import LAPTOP, PHONE
 from support.report_records import RecordsBuilder
 
@@ -81,6 +83,31 @@ def rows(browser: Browser, plain: Path) -> Iterator[Page]:
     """That page on a laptop; a test fails if its scripts do."""
     with open_on_laptop(browser, plain) as opened:
         yield opened
+
+
+@pytest.mark.parametrize(
+    ("variables", "outcome"),
+    [({}, "skipped"), ({"CI": "false"}, "skipped"), ({"CI": "true"}, "failed"), ({"NEED_CHROMIUM": "1"}, "failed")],
+)
+def test_missing_chromium_fails_where_it_is_required(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], outcome: str
+) -> None:
+    """Tests of the page are skipped without a Chromium, and fail in continuous integration; so does its download."""
+    monkeypatch.setattr(browser_module, "find_chromium", lambda: None)
+    monkeypatch.setattr(subprocess, "run", fail_to_download)
+    for name in browser_module.REQUIRING:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    expected = pytest.fail.Exception if outcome == "failed" else pytest.skip.Exception
+    with pytest.raises(expected, match="no Chromium was found, so the page is not tested: install one"):
+        browser_module.require_chromium()
+    assert browser_module.provide_chromium() == (outcome == "failed")
+
+
+def fail_to_download(*given: Any, **named: Any) -> None:
+    """Fail as a download without a network."""
+    raise subprocess.CalledProcessError(1, "playwright")
 
 
 def read_column(page: Page, table: str, title: str) -> list[str]:

@@ -25,6 +25,23 @@ def test_estimate_detectable_falls_with_samples_and_seeds() -> None:
     assert detectable.estimate_detectable(10_000, 1) == pytest.approx(280.2 * (0.15 / 10_000) ** 0.5, rel=0.01)
 
 
+@given(st.integers(1, 10**7), st.integers(0, 10**7), st.integers(1, 40), st.integers(0, 40))
+def test_estimate_detectable_never_grows(samples: int, more_samples: int, seeds: int, more_seeds: int) -> None:
+    """Neither more samples nor, from two on, more seeds make the estimate larger."""
+    found = detectable.estimate_detectable(samples, seeds)
+    assert detectable.estimate_detectable(samples + more_samples, seeds) <= found + 1e-9
+    if seeds > 1:
+        assert detectable.estimate_detectable(samples, seeds + more_seeds) <= found + 1e-9
+
+
+def test_describe_detectable_says_where_samples_do_not_help() -> None:
+    """Where the seeds bound what can be told apart, the line says that more seeds are needed."""
+    line = detectable.describe_detectable([("small", 500), ("large", 100_000)], 3)
+    assert "small 6.2, large 5.8. More seeds would lower large; more samples would not. Assumed" in line
+    assert "More seeds" not in detectable.describe_detectable([("small", 500)], 3)
+    assert "More seeds" not in detectable.describe_detectable([("large", 100_000)], 1)
+
+
 @pytest.mark.parametrize(("seeds", "expected"), [([1], "one seed"), ([1, 2, 3], "3 seeds")])
 def test_describe_plan_names_datasets_and_seeds(seeds: list[int], expected: str) -> None:
     """The line of a config names each dataset with a manual and a tuned system; without both there is none."""

@@ -241,6 +241,15 @@ def test_rank_over_time_is_exact(records: ReportRecords) -> None:
     assert rows["kt_random"]["rank_50"] == 1.75
 
 
+def test_ranks_over_time_finds_tuners_by_name(records: ReportRecords) -> None:
+    """The rows of all datasets take each tuner by its name where the datasets list them in different orders."""
+    [first] = _with(records, {"kt_random": [[0.1] * 4] * 2, "opt_tpe": [[0.2] * 4] * 2}).datasets
+    second = replace(first, name="set_11", systems=first.systems[::-1])
+    rows = ranks_over_time.build(replace(records, datasets=[first, second])).rows
+    found = {row["tuner"]: (row["rank_100"], row["sd"], row["of"]) for row in rows if row["dataset"] == "all datasets"}
+    assert found == {"kt_random": (1.0, 0.0, 2), "opt_tpe": (2.0, 0.0, 2)}
+
+
 def test_rank_over_time_needs_two_tuners(records: ReportRecords) -> None:
     """A single tuner has no rank, and the table has no rows."""
     dataset = records.datasets[0]

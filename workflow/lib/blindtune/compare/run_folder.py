@@ -18,6 +18,7 @@ from blindtune.records.decode_result import DecodeResult, check_result, parse_de
 from blindtune.records.model_card import ModelCard, read_card
 from blindtune.records.post_mortem import PostMortem, read_post_mortem
 from blindtune.records.trial import Trial, TrialLog
+from blindtune.report.system_order import read_system_order
 
 #: Dataset, system and seed of a study.
 StudyKey = tuple[str, str, int]
@@ -79,12 +80,14 @@ class RunFolder:
         manifests: of the prepared datasets, by name.
         studies: sorted by dataset, system and seed.
         post_mortems: what all trials of a search score on eval, where that was made.
+        order: of the systems by dataset, as in the config of its report; empty without a report.
     """
 
     root: Path
     manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
     studies: dict[StudyKey, StudyFolder] = field(default_factory=dict)
     post_mortems: dict[StudyKey, PostMortem] = field(default_factory=dict)
+    order: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def unfinished(self) -> list["Unfinished"]:
@@ -92,8 +95,10 @@ class RunFolder:
         return [Unfinished(*key, study.state) for key, study in self.studies.items() if study.result is None]
 
     def systems(self, dataset: str) -> list[str]:
-        """Return the systems of a dataset, in the order of their names."""
-        return list(dict.fromkeys(system for name, system, _ in self.studies if name == dataset))
+        """Return the systems of a dataset: those of the report in its order, then the others by name."""
+        found = list(dict.fromkeys(system for name, system, _ in self.studies if name == dataset))
+        ordered = [system for system in self.order.get(dataset, []) if system in found]
+        return list(dict.fromkeys([*ordered, *found]))
 
     def complete_systems(self, dataset: str) -> list[str]:
         """Return the systems of a dataset that have a result on eval for every seed of the run."""
@@ -131,7 +136,8 @@ def read_run(root: Path) -> RunFolder:
         for key in sorted(analysed)
         if (path := Path(post_mortem_file(paths, *key))).exists()
     }
-    return RunFolder(root, manifests, {key: _read_study(paths, key) for key in sorted(keys)}, post_mortems)
+    studies = {key: _read_study(paths, key) for key in sorted(keys)}
+    return RunFolder(root, manifests, studies, post_mortems, read_system_order(root))
 
 
 class _Compared(BaseModel):

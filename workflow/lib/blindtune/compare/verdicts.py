@@ -105,7 +105,7 @@ def _answer(run: RunFolder, margin: float) -> dict[tuple[str, str], DatasetVerdi
     ]
     if not compare:
         return {}
-    records = read_records(run.root, compare, seeds, margin=margin)
+    records = read_records(run.root, compare, seeds, Path(paths.ledger()), margin=margin)
     titles = {answer.dataset: answer for answer in answer_all(records)}
     found: dict[tuple[str, str], DatasetVerdict] = {}
     for dataset in records.datasets:

@@ -1,5 +1,10 @@
 """What a study can tell apart, before it is run: the detectable difference for its eval samples and seeds.
 
+With few seeds of unequal spread, the test of the report needs larger differences with more samples: the seeds, which
+few degrees of freedom describe, are then a larger part of the variance. That is no reason to plan fewer samples, with
+which the intervals cover less than they say (docs/report/statistics.md). So an estimate is at least that for endless
+samples.
+
 Planning must be quick, so this module imports no library of numbers.
 """
 
@@ -23,7 +28,11 @@ def describe_detectable(evals: Sequence[tuple[str, int]], seeds: int) -> str:
         evals: the name and the number of eval samples of each dataset where the config has it.
         seeds: number of seeds.
     """
-    found = ", ".join(f"{name} {estimate_detectable(samples, seeds):.1f}" for name, samples in evals)
+    sizes = {name: estimate_detectable(samples, seeds) for name, samples in evals}
+    found = ", ".join(f"{name} {size:.1f}" for name, size in sizes.items())
+    bound = estimate_bound(seeds)
+    bounded = [name for name, size in sizes.items() if size <= bound]
+    advice = f" More seeds would lower {', '.join(bounded)}; more samples would not." if bounded else ""
     counted = f"{seeds} seeds and the eval samples" if seeds > 1 else "one seed and the eval samples"
     manual, tuned = ASSUMED_SPREADS
     spread = (
@@ -33,24 +42,43 @@ def describe_detectable(evals: Sequence[tuple[str, int]], seeds: int) -> str:
     )
     return (
         f"with {counted} of each dataset you can tell apart differences of about these points (in 80 of 100 cases): "
-        f"{found}. Assumed: models disagree on {ASSUMED_DISAGREEMENT:.0%} of the samples{spread}. Samples of few "
-        "patients tell less."
+        f"{found}.{advice} Assumed: models disagree on {ASSUMED_DISAGREEMENT:.0%} of the samples{spread}. Samples of "
+        "few patients tell less."
     )
 
 
 def estimate_detectable(samples: int, seeds: int) -> float:
     """Return the difference that is found at 5% in 80 of 100 cases, in points of %.
 
+    It never grows with samples or, from two on, with seeds.
+
     Args:
         samples: number of eval samples.
         seeds: number of seeds; 1: the samples alone.
     """
-    over_samples = 100**2 * ASSUMED_DISAGREEMENT / samples
-    over_seeds = [spread**2 / seeds for spread in ASSUMED_SPREADS] if seeds > 1 else []
-    total = over_samples + sum(over_seeds)
-    doubt = over_samples**2 / max(1, samples - 1) + sum(part**2 / (seeds - 1) for part in over_seeds)
-    freedom = total**2 / doubt
-    return min(100.0, (_t_quantile(_LEVEL, freedom) + _t_quantile(_POWER, freedom)) * math.sqrt(total))
+    over_samples = (100**2 * ASSUMED_DISAGREEMENT / samples, max(1, samples - 1))
+    return min(100.0, max(_detect([over_samples, *_over_seeds(seeds)]), estimate_bound(seeds)))
+
+
+def estimate_bound(seeds: int) -> float:
+    """Return what `estimate_detectable` cannot fall below, in points of %: that of endless samples; 0 for one seed.
+
+    Args:
+        seeds: number of seeds.
+    """
+    return _detect(_over_seeds(seeds)) if seeds > 1 else 0.0
+
+
+def _over_seeds(seeds: int) -> list[tuple[float, int]]:
+    """Return the variances over seeds with their degrees of freedom."""
+    return [(spread**2 / seeds, seeds - 1) for spread in ASSUMED_SPREADS] if seeds > 1 else []
+
+
+def _detect(parts: list[tuple[float, int]]) -> float:
+    """Return the detectable difference for parts of a variance with their degrees of freedom."""
+    total = math.fsum(variance for variance, _ in parts)
+    freedom = total**2 / math.fsum(variance**2 / freedom for variance, freedom in parts)
+    return (_t_quantile(_LEVEL, freedom) + _t_quantile(_POWER, freedom)) * math.sqrt(total)
 
 
 def _t_quantile(share: float, freedom: float) -> float:

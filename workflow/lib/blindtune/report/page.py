@@ -20,6 +20,7 @@ from blindtune.report.page_svg import SvgPacker
 from blindtune.report.page_tables import PageTable, RecordLink, group_records, link_systems, show_table
 from blindtune.report.records import DatasetRecords, ReportRecords
 from blindtune.report.stats.comparisons import describe_published_gaps
+from blindtune.report.system_order import keep_system_order
 from blindtune.report.table import ReportTable
 from blindtune.report.tables.comparisons import DatasetAnswers, answer_questions
 from blindtune.report.tables.over_datasets import describe_over_datasets
@@ -134,6 +135,8 @@ def write_page(records: ReportRecords, tables: Path, figures: Path, path: Path) 
     write_text(path, template.render(content, listed=_listed(path.parent, RECORDS)))
     keep_head(path.parent, records.ledger_head)
     keep_margin(path.parent, records.margin)
+    compared = [(dataset.name, [system.name for system in dataset.systems]) for dataset in records.datasets]
+    keep_system_order(path.parent, compared)
 
 
 def pack(text: str) -> str:

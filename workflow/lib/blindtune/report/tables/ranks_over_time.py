@@ -18,7 +18,7 @@ def build(records: ReportRecords) -> ReportTable:
     """Build the table: one row per dataset and tuner, and one per tuner that was run on all of these datasets."""
     found = [(dataset, ranks) for dataset in records.datasets if (ranks := rank_over_time(dataset)) is not None]
     rows = [row for dataset, ranks in found for row in _rows_of_dataset(dataset, ranks)]
-    rows += _rows_of_all([dataset for dataset, _ in found])
+    rows += _rows_of_all(found)
     columns = [
         text_column("dataset", "Dataset"),
         text_column("data", "Data"),
@@ -44,19 +44,22 @@ def _rows_of_dataset(dataset: DatasetRecords, ranks: RanksOverTime) -> list[Row]
     ]
 
 
-def _rows_of_all(datasets: list[DatasetRecords]) -> list[Row]:
-    """Return the rows of the tuners that were run on every dataset with several tuners; none for one dataset."""
-    names = [{system.name for system in dataset.systems_of_kind("tuner")} for dataset in datasets]
+def _rows_of_all(known: list[tuple[DatasetRecords, RanksOverTime]]) -> list[Row]:
+    """Return the rows of the tuners that are ranked on every dataset with several tuners; none for one dataset."""
+    datasets = [dataset for dataset, _ in known]
+    names = [{system.name for system in ranks.tuners} for _, ranks in known]
     common = frozenset(set.intersection(*names)) if len(datasets) > 1 else frozenset()
-    found = [ranks for dataset in datasets if (ranks := rank_over_time(dataset, common)) is not None]
-    if len(found) < 2:
+    if len(common) < 2:
         return []
+    found = [ranks for dataset in datasets if (ranks := rank_over_time(dataset, common)) is not None]
     rows = []
-    for place in range(len(found[0].tuners)):
-        systems = [ranks.tuners[place] for ranks in found]
-        of_tuner = np.concatenate([ranks.ranks[:, place, :] for ranks in found])
+    for name in [system.name for system in found[0].tuners]:
+        # Each dataset lists its systems in the order of its comparison.
+        places = [[system.name for system in ranks.tuners].index(name) for ranks in found]
+        systems = [ranks.tuners[place] for ranks, place in zip(found, places, strict=True)]
+        of_tuner = np.concatenate([ranks.ranks[:, place, :] for ranks, place in zip(found, places, strict=True)])
         row = _row(ALL, label_data(datasets), systems, of_tuner)
-        rows.append(row | {"of": len(found[0].tuners), "datasets": len(found)})
+        rows.append(row | {"of": len(common), "datasets": len(found)})
     return rows
 
 
