@@ -838,7 +838,7 @@ def provenance(records: Records) -> str:
         when = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
         listed = ", ".join(map(str, seeds))
         rows.append([dataset, listed, when, f"{blind} of {len(runs)}", ", ".join(versions), ", ".join(evals)])
-    header = ["dataset", "seeds", "decoded", "blind decodes", "versions", "SHA-256 of eval"]
+    header = ["dataset", "seeds in turn", "decoded", "blind decodes", "versions", "SHA-256 of eval"]
     return table(header, rows) if rows else _missing("everything")
 
 
@@ -919,8 +919,8 @@ def main() -> None:
     arguments.page.write_text(page, encoding="utf-8")
 
 
-#: Columns that count what a row was made from.
-_COUNTING = ("seeds", "sets", "trainings")
+#: Columns that count what a row was made from, and one that lists it.
+_COUNTING, _LISTING = ("seeds", "sets", "trainings"), "seeds in turn"
 
 
 def list_lost(page: str, name: str, text: str) -> list[str]:
@@ -944,11 +944,11 @@ def _count_records(text: str) -> dict[str, Counter[str]]:
         counts = found[cells[0]]
         counts["rows"] += 1
         for column, cell in zip(lines[0], cells, strict=False):
-            if column in _COUNTING:
-                # Seeds are counted, or listed.
-                number = re.fullmatch(r"\d{1,3}(,\d{3})+|\d*", cell)
-                count = int(cell.replace(",", "") or 0) if number else len(cell.split(", "))
-                counts[column] = max(counts[column], count)
+            if column == _LISTING:
+                counts[column] = max(counts[column], len(cell.split(", ")))
+            elif column in _COUNTING:
+                number = re.fullmatch(r"\d{1,3}(,\d{3})+|\d+", cell)
+                counts[column] = max(counts[column], int(cell.replace(",", "")) if number else 0)
     return found
 
 
