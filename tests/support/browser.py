@@ -3,7 +3,7 @@
     PYTHONPATH=tests python -m support.browser
 
 has Playwright download one if there is none, as ``make test`` does. Without one, the tests of the page are skipped,
-with a line in the summary; in continuous integration they fail.
+with a line in the summary; where NEED_CHROMIUM is set they fail.
 """
 
 import os
@@ -22,8 +22,8 @@ LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
-#: Variables of the environment by which a run is one of continuous integration: that of its services, and of .ci/run.
-REQUIRING = ("CI", "NEED_CHROMIUM")
+#: Variable of the environment by which tests of the page fail without a Chromium, and are not skipped.
+REQUIRING = "NEED_CHROMIUM"
 
 ABSENT = "no Chromium was found, so the page is not tested: install one, or run `playwright install chromium`"
 
@@ -43,16 +43,16 @@ def find_chromium() -> str | None:
 
 def is_required() -> bool:
     """Return whether tests of the page must not be skipped."""
-    return any(os.environ.get(name, "").lower() not in ("", "0", "false") for name in REQUIRING)
+    return os.environ.get(REQUIRING, "").lower() not in ("", "0", "false")
 
 
 def require_chromium() -> str:
-    """Return the path of a Chromium; without one, skip the test, or fail it in continuous integration."""
+    """Return the path of a Chromium; without one, skip the test, or fail it where one is required."""
     path = find_chromium()
     if path is not None:
         return path
     if is_required():
-        pytest.fail(f"{ABSENT}. It may not be skipped here: {' or '.join(REQUIRING)} is set", pytrace=False)
+        pytest.fail(f"{ABSENT}. It may not be skipped here: {REQUIRING} is set", pytrace=False)
     pytest.skip(ABSENT)
 
 
