@@ -34,8 +34,8 @@ def for_several_nodes(number):
 
 
 def limit_nodes(*rules):
-    # --set-resources study:nodes=3 is for studies with `worker_nodes`: others would hold nodes that they do not use, and
-    # those that share a job would ask for the sum. One task on each node, unless `tasks` says otherwise.
+    # --set-resources study:nodes=3 is for studies with `worker_nodes`: others would hold nodes without use, and those
+    # in one group would ask for the sum. One task on each node, unless `tasks` says otherwise.
     has_nodes = any(number > 1 for one in CONFIG.compare for number in one.worker_nodes.values())
     for name in map(workflow.modifier.modify_rulename, rules):
         given = workflow.resource_settings._parsed_overwrite_resources.get(name, {})
