@@ -1,5 +1,6 @@
 """A tiny study of every kind of system, from the command line to the report."""
 
+import base64
 import csv
 import os
 import shutil
@@ -142,11 +143,13 @@ def test_predict_answers_new_data_and_opens_nothing_sealed(workdir):
 
 
 def test_snakemake_report_can_be_made(workdir):
-    """Snakemake's report can be made and contains the tables."""
+    """Snakemake's report can be made, and contains the page, the tables and the figures as they are."""
     ended = snakemake(workdir, TINY, "--report", "own.html")
     assert ended.returncode == 0, ended.stdout
     text = (workdir / "own.html").read_text(encoding="utf-8")
-    assert "table3_errors" in text
+    folder = workdir / "results" / "tiny" / "report"
+    for name in ("report.html", "tables/table3_errors.csv", "figures/search_toy.svg"):
+        assert base64.b64encode((folder / name).read_bytes()).decode() in text
 
 
 def test_run_works_in_any_working_directory(workdir):
