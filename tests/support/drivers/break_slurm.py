@@ -100,6 +100,10 @@ kill -KILL $holders $processes
 """
 
 
+class _EndedError(Exception):
+    """The first run ended before it could be broken."""
+
+
 @dataclass(frozen=True)
 class Search:
     """What is broken: a config with one search.
@@ -131,17 +135,17 @@ _RANDOM = {
     "tuner": {"library": "scikit-learn", "algorithm": "parameter-sampler"},
     "space": "mlp",
     "trainer": "pytorch",
-    "training": {"epochs": 150, "batch_size": 16},
+    "training": {"epochs": 60, "batch_size": 16},
 }
 _HYPERBAND = _RANDOM | {
     "tuner": {"library": "keras-tuner", "algorithm": "hyperband"},
-    "training": {"epochs": 9, "batch_size": 1},
+    "training": {"epochs": 9, "batch_size": 4},
 }
 
 SEARCHES = {
     "tpe": Search(CONFIG, CONFIG, _RESULTS / "studies/toy/tpe/42", CONFIG["compare"][0]["budget"]["trials"]),
     "workers": _search(
-        "tpe", 24, {"tuner": {"batch": 6}, "training": {"epochs": 150, "batch_size": 16}}, worker_nodes={"tpe": 2}
+        "tpe", 24, {"tuner": {"batch": 6}, "training": {"epochs": 60, "batch_size": 16}}, worker_nodes={"tpe": 2}
     ),
     "shards": _search("rand", 16, _RANDOM, shards={"rand": 2}),
     "rungs": _search("rungs", 23, _HYPERBAND, shards={"rungs": 2}),
@@ -223,6 +227,7 @@ class Breaker:
             root: a folder for the rounds; it need not exist.
         """
         self._given, self._search, self._root = given, search, root
+        self._lost = ""  # a node that has to come back after the round
         self._template = prepare_template(root / "template")
         folder = root / "undisturbed"
         shutil.copytree(self._template, folder, symlinks=True)
@@ -246,29 +251,46 @@ class Breaker:
                 stderr=log,
                 start_new_session=True,
             )
-        # Of a study, so many trials are recorded before it is broken.
-        part = float(random.uniform(0, 0.7))
         begun = time.monotonic()
-        if fault.startswith(("shards-", "rungs-")):
-            found.faults += self._break_shards(found, folder, head, random)
-        elif FAULTS[fault].search == "workers":
-            owner = self._wait_for_workers(folder, head, int(part * self._search.trials))
-            found.recorded = len(_numbers(folder / self._search.study))
-            begun = time.monotonic()
-            found.faults += self._break_workers(fault, owner)
-        elif fault != "memory":
-            owner = self._wait_for_study(folder, head)
-            time.sleep(part * self._seconds)
-            found.faults += self._break(fault, head, owner)
-            found.recorded, begun = len(_numbers(folder / self._search.study)), time.monotonic()
+        try:
+            begun = self._break_once(found, folder, head, random)
+        except _EndedError:
+            found.faults.append("the run ended before it could be broken: see its log")
         self._finish(found, folder, head, begun, stop=number % 2 == 1)
-        if "lose" in FAULTS[fault].needs and fault.startswith("worker"):
+        if self._lost:
             _shell(self._given.comes_back.format(node=self._lost))
+            self._lost = ""
         found.faults += self._find_faults(folder)
         found.retried = _count_retried(folder / self._search.study)
         if not found.faults:
             shutil.rmtree(folder)
         return found
+
+    def _break_once(
+        self, found: Round, folder: Path, head: "subprocess.Popen[bytes]", random: np.random.Generator
+    ) -> float:
+        """Break the cluster at a random moment; return when its work went on.
+
+        Raises:
+            _EndedError: the run ended before that.
+        """
+        fault, study = found.fault, folder / self._search.study
+        part = float(random.uniform(0, 0.7))
+        begun = time.monotonic()
+        if fault == "memory":
+            return begun
+        if FAULTS[fault].search in ("shards", "rungs"):
+            found.faults += self._break_shards(found, folder, head, random)
+        elif FAULTS[fault].search == "workers":
+            owner = self._wait_for_workers(folder, head, int(part * self._search.trials))
+            found.recorded, begun = len(_numbers(study)), time.monotonic()
+            found.faults += self._break_workers(fault, owner)
+        else:
+            owner = self._wait_for_study(folder, head)
+            time.sleep(part * self._seconds)
+            found.faults += self._break(fault, head, owner)
+            found.recorded, begun = len(_numbers(study)), time.monotonic()
+        return begun
 
     def _finish(self, found: Round, folder: Path, head: "subprocess.Popen[bytes]", begun: float, *, stop: bool) -> None:
         """Wait for the first run; then recover and run again until the study is complete."""
@@ -308,7 +330,8 @@ class Breaker:
         """Return the owner of the claim on the study, once it has written something."""
         study = folder / self._search.study
         while True:
-            assert head.poll() is None, "the run ended before it could be broken"
+            if head.poll() is not None:
+                raise _EndedError
             if (study / "protocol.json").exists():
                 for _, owner in _find_claims(study.parent):
                     return owner
@@ -318,7 +341,8 @@ class Breaker:
         """Return the owner of the study, once a worker on another node runs and so many trials are recorded."""
         owner = self._wait_for_study(folder, head)
         while len(_numbers(folder / self._search.study)) < trials or not self._list_workers(owner):
-            assert head.poll() is None, "the run ended before it could be broken"
+            if head.poll() is not None:
+                raise _EndedError
             time.sleep(0.2)
         return owner
 
@@ -547,6 +571,7 @@ def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--return", dest="comes_back", help="brings the node {node} back")
     parser.add_argument("--controller-down", help="ends slurmctld")
     parser.add_argument("--controller-up", help="starts slurmctld")
+    parser.add_argument("--seed", type=int, default=5, help="of the random moments")
     parser.add_argument("--snakemake", type=shlex.split, default=[], help="more arguments of snakemake")
     return parser.parse_args(words)
 
@@ -555,7 +580,7 @@ def main() -> int:
     """Print each round and the table; return 1 if a round left something wrong."""
     given = parse_arguments()
     chosen = choose_faults(given, lambda line: print(line, flush=True))
-    random = np.random.default_rng(5)
+    random = np.random.default_rng(given.seed)
     breakers: dict[str, Breaker] = {}
     found: list[Round] = []
     for fault in chosen:
