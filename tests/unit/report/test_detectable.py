@@ -28,10 +28,10 @@ def test_estimate_detectable_falls_with_samples_and_seeds() -> None:
 @given(st.integers(1, 10**7), st.integers(0, 10**7), st.integers(1, 40), st.integers(0, 40))
 def test_estimate_detectable_never_grows(samples: int, more_samples: int, seeds: int, more_seeds: int) -> None:
     """Neither more samples nor, from two on, more seeds make the estimate larger."""
-    found = detectable.estimate_detectable(samples, seeds)
-    assert detectable.estimate_detectable(samples + more_samples, seeds) <= found + 1e-9
+    found = detectable.estimate_detectable(samples, seeds) * (1 + 1e-5)  # quantiles are rounded
+    assert detectable.estimate_detectable(samples + more_samples, seeds) <= found
     if seeds > 1:
-        assert detectable.estimate_detectable(samples, seeds + more_seeds) <= found + 1e-9
+        assert detectable.estimate_detectable(samples, seeds + more_seeds) <= found
 
 
 def test_describe_detectable_says_where_samples_do_not_help() -> None:

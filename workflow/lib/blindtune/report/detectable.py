@@ -57,7 +57,9 @@ def estimate_detectable(samples: int, seeds: int) -> float:
         seeds: number of seeds; 1: the samples alone.
     """
     over_samples = (100**2 * ASSUMED_DISAGREEMENT / samples, max(1, samples - 1))
-    return min(100.0, max(_detect([over_samples, *_over_seeds(seeds)]), estimate_bound(seeds)))
+    # With a handful of samples, endless seeds bound it likewise.
+    found = max(_detect([over_samples, *_over_seeds(seeds)]), _detect([over_samples]), estimate_bound(seeds))
+    return min(100.0, found)
 
 
 def estimate_bound(seeds: int) -> float:
@@ -84,7 +86,9 @@ def _detect(parts: list[tuple[float, int]]) -> float:
 def _t_quantile(share: float, freedom: float) -> float:
     """Return a quantile of the t distribution above 0.5."""
     if freedom > 1000:
-        return NormalDist().inv_cdf(share)
+        normal = NormalDist().inv_cdf(share)
+        # The next term of the quantile's series, so that nothing jumps here.
+        return normal + (normal**3 + normal) / (4 * freedom)
     scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(freedom * math.pi)
     low, high = 0.0, 1000.0
     for _ in range(50):
