@@ -137,7 +137,20 @@ def test_recover_keeps_the_lock_while_slurm_does_not_answer(
     assert main(["recover"]) == 1
     shown = capsys.readouterr()
     assert "Unable to contact slurm controller). Run this again when it answers" in shown.err
+    assert "remove the lock with 'snakemake --unlock --cores 1 -s " in shown.err
     assert "nothing of an earlier run" not in shown.out.lower()
+    assert unlocked == []
+
+
+def test_recover_names_processes_while_slurm_does_not_answer(
+    tmp_path: Path, folder: Path, unlocked: list[Path], capsys: Capture
+) -> None:
+    """What claims is known without Slurm; nobody is told to remove the lock while it runs."""
+    (tmp_path / "bin" / "squeue.answer").write_text("1\nslurm_load_jobs error: Unable to contact slurm controller\n")
+    leave_claim(folder / "results" / "toy", **OTHER)
+    assert main(["recover"]) == 1
+    shown = capsys.readouterr()
+    assert "to end it: kill 12 on other" in shown.out and "--unlock" not in shown.err
     assert unlocked == []
 
 
@@ -145,15 +158,8 @@ def test_recover_waits_through_a_moment_in_which_slurm_does_not_answer(
     folder: Path, unlocked: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was told to end is looked at again and again: one failure in seven minutes does not end that."""
-    answers = [[recovery.Running("x", "kill 1", None, SchedulerJob())], UserError("away"), []]
-
-    def answer(folder: Path) -> list[recovery.Running]:
-        found = answers.pop(0)
-        if isinstance(found, UserError):
-            raise found
-        return found
-
-    monkeypatch.setattr(recovery, "list_running", answer)
+    answers = [([recovery.Running("x", "kill 1", None, SchedulerJob())], None), ([], UserError("away")), ([], None)]
+    monkeypatch.setattr(recovery, "list_running", lambda folder: answers.pop(0))
     assert main(["recover", "--stop"]) == 0
     assert len(unlocked) == 1
 

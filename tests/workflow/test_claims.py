@@ -259,6 +259,16 @@ def test_page_loses_no_row_without_being_told(
     assert fill_page(script, monkeypatch, page, tmp_path / "all") == full
 
 
+def test_searches_that_a_row_is_the_mean_of_are_counted(script: Any) -> None:
+    """A row of five searches is not replaced by one of two of them."""
+    tables = script("claims_tables")
+    rows = [f"| ours | {count} x 490 to 491 | 15 |" for count in (5, 2)]
+    before, after = (tables.table(["reading", "sets", "n"], []) + f"\n{row}" for row in rows)
+    page = f"<!-- begin readings -->\n\n{before}\n\n<!-- end readings -->"
+    assert tables.list_lost(page, "readings", after) == ["ours"]
+    assert tables.list_lost(page, "readings", before) == []
+
+
 def test_readings_are_made_of_searches_alone(script: Any, tmp_path: Path) -> None:
     """The table of readings has the searches whose sets were kept, without any other reading."""
     tables = script("claims_tables")

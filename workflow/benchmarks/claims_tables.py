@@ -947,8 +947,9 @@ def _count_records(text: str) -> dict[str, Counter[str]]:
             if column == _LISTING:
                 counts[column] = max(counts[column], len(cell.split(", ")))
             elif column in _COUNTING:
-                number = re.fullmatch(r"\d{1,3}(,\d{3})+|\d+", cell)
-                counts[column] = max(counts[column], int(cell.replace(",", "")) if number else 0)
+                # "5 x 490 to 491" counts as the five searches.
+                number = re.match(r"\d{1,3}(,\d{3})+|\d+", cell)
+                counts[column] = max(counts[column], int(number[0].replace(",", "")) if number else 0)
     return found
 
 

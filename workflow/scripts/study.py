@@ -6,12 +6,15 @@ from blindtune.config.study import Study
 from blindtune.core.job_claims import release_on_termination, seconds_to_wait
 from blindtune.core.job_log import run_job
 from blindtune.core.quick_exit import leave
+from blindtune.core.retries import clear_message
 from blindtune.core.side_files import list_side_files, study_list
 from blindtune.datasets.prepared import open_prepared
 from blindtune.study.run import check_study_engine, run_study
 from blindtune.training.keras.backend import prefer_light_backend
 
 prefer_light_backend()
+for log in map(Path, snakemake.log):
+    clear_message(log)  # of an attempt before, also for the seeds after one in which this attempt is killed
 for study, card, log in zip(snakemake.params.studies, snakemake.output.cards, snakemake.log, strict=True):
     with run_job(Path(log), snakemake.config) as job_log, release_on_termination():
         shards = [path for path in map(Path, snakemake.input.shards) if path.parent.name == str(study["seed"])]

@@ -34,7 +34,7 @@ Of searches in jobs of their own (``shards``), random search and Hyperband, rung
 
 - shards-cancelled, rungs-cancelled: by `scancel`.
 - shards-killed, rungs-killed: its processes are killed.
-- shards-head: Snakemake alone is killed while both shards run.
+- shards-head: Snakemake alone is killed while shards run.
 """
 
 import argparse
@@ -90,6 +90,8 @@ done
 EVERY, WORKER = "true", "tr '\\0' ' ' < /proc/$process/cmdline | grep -q blindtune.training.pool.worker"
 
 #: Kills the processes of a job on a node and those of Slurm that hold them, these first.
+#: Printed at the end of each script on a node.
+_REACHED = "reached the end"
 _KILL_NODE = """
 processes=$({list})
 holders=$(for process in $processes; do
@@ -101,7 +103,7 @@ kill -KILL $holders $processes
 
 
 class _EndedError(Exception):
-    """The first run ended before it could be broken."""
+    """The first run ended before it could be broken, or nothing could be broken."""
 
 
 @dataclass(frozen=True)
@@ -254,8 +256,8 @@ class Breaker:
         begun = time.monotonic()
         try:
             begun = self._break_once(found, folder, head, random)
-        except _EndedError:
-            found.faults.append("the run ended before it could be broken: see its log")
+        except _EndedError as error:
+            found.faults.append(str(error) or "the run ended before it could be broken: see its log")
         self._finish(found, folder, head, begun, stop=number % 2 == 1)
         if self._lost:
             _shell(self._given.comes_back.format(node=self._lost))
@@ -358,9 +360,17 @@ class Breaker:
         ]
 
     def _on(self, node: str, script: str) -> str:
-        """Run a script in a shell of a node; return what it prints."""
+        """Run a script in a shell of a node; return what it prints.
+
+        Raises:
+            _EndedError: the script did not reach its end, so that nothing is known of what it did.
+        """
         shell = [*shlex.split(self._given.on.format(node=node)), "sh"]
-        return subprocess.run(shell, input=script, capture_output=True, text=True, check=False).stdout
+        ended = subprocess.run(shell, input=f"{script}\necho {_REACHED}\n", capture_output=True, text=True, check=False)
+        output, reached, _ = ended.stdout.rpartition(_REACHED)
+        if not reached:
+            raise _EndedError(f"no shell of {node} ran the script to its end: {ended.stderr.strip()[:300]}")
+        return output
 
     def _send(self, owner: Owner, name: str) -> None:
         """Send a signal to the owner of a claim."""
@@ -404,7 +414,10 @@ class Breaker:
 
     def _break_workers(self, fault: str, owner: Owner) -> Iterator[str]:
         """Break what a search has on another node; yield what is wrong right after."""
-        node, worker = self._list_workers(owner)[0]
+        workers = self._list_workers(owner)
+        if not workers:
+            raise _EndedError("the workers ended before one was broken")
+        node, worker = workers[0]
         if fault == "worker-killed":
             self._on(node, f"kill -KILL {worker}")
         elif fault == "worker-interrupted":

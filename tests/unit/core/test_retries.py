@@ -11,7 +11,13 @@ import pytest
 from blindtune.core.claims import claim
 from blindtune.core.errors import ClaimedError, LostClaimError, RepeatedDecodeError, TransientError, UserError
 from blindtune.core.job_log import run_job
-from blindtune.core.retries import explain_unstarted, has_final_message, list_cluster_logs, read_message
+from blindtune.core.retries import (
+    TRY_AGAIN_STATUS,
+    explain_unstarted,
+    has_final_message,
+    list_cluster_logs,
+    read_message,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +52,45 @@ def test_run_job_leaves_a_final_message_of_errors_that_come_again(
     assert has_final_message(log) == is_final
     message = read_message(log)
     assert message and log.read_text(encoding="utf-8").endswith(f"ERROR {message}\n")
+
+
+class OpError(Exception):
+    """As the base class of TensorFlow's errors."""
+
+
+class ResourceExhaustedError(OpError):
+    """As that of TensorFlow for memory that cannot be had."""
+
+
+@pytest.mark.parametrize(
+    ("error", "is_final"),
+    [
+        (ResourceExhaustedError("OOM when allocating tensor"), False),
+        (OpError("Failed to allocate 4 GB"), False),
+        (OpError("CUDA_ERROR_LAUNCH_FAILED"), False),
+        (OpError("Matrix size-incompatible"), True),
+    ],
+)
+def test_run_job_tries_again_what_tensorflow_could_not_allocate(
+    tmp_path: Path, error: Exception, is_final: bool
+) -> None:
+    """TensorFlow's errors are no RuntimeErrors; another attempt has more memory, or another GPU."""
+    log = tmp_path / "decode.log"
+    with pytest.raises(SystemExit), run_job(log, {}):
+        raise error
+    assert has_final_message(log) == is_final
+
+
+def test_file_that_the_network_refuses_keeps_its_status(tmp_path: Path) -> None:
+    """A download that may succeed later ends with the status for that, whichever number of the system caused it."""
+    log = tmp_path / "fetch.log"
+    with pytest.raises(SystemExit) as ended, run_job(log, {}):
+        try:
+            raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+        except OSError as error:
+            raise TransientError("set_10.zip cannot be downloaded.") from error
+    assert ended.value.code == TRY_AGAIN_STATUS
+    assert not has_final_message(log)
 
 
 def test_run_job_may_pass_what_a_file_caused(tmp_path: Path) -> None:

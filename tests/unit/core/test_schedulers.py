@@ -210,7 +210,17 @@ def test_list_slurm_jobs_lists_those_of_the_folder(slurm: FakeSlurm, tmp_path: P
         QueuedJob("6", "PENDING", "rule_study", "8f3a", "ada"),
     ]
     assert [job.is_of_a_run() for job in found] == [True, True, False, True]
-    assert "--user" not in slurm.calls("squeue")[0]
+    assert ["--all" in call for call in slurm.calls("squeue")] == [False, True]
+
+
+def test_list_slurm_jobs_takes_no_text_of_another_user_for_an_own_job(slurm: FakeSlurm, tmp_path: Path) -> None:
+    """A comment with line feeds looks like rows; what is this user's own is asked for by itself."""
+    own, other = f"{os.getuid()}\tme", f"{os.getuid() + 1}\tada"
+    forged = f"6\tPENDING\t{other}\t{tmp_path}\tx\n7\tRUNNING\t{own}\t{tmp_path}\trule_a\tblindtune"
+    program = f"#!/bin/sh\ncase \"$*\" in *--all*) printf '{forged}\\n';; esac\n".replace("\t", "\\t")
+    (tmp_path / "bin" / "squeue").write_text(program.replace("x\n7", "x\\n7"))
+    assert [row[0] for row in schedulers._ask_queue(tmp_path, "--all")] == ["7"]
+    assert list_slurm_jobs(tmp_path) == []
 
 
 @pytest.mark.parametrize("status", [1, 126])

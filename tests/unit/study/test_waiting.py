@@ -143,7 +143,7 @@ def test_progress_of_waiting_trials_is_logged(lab: ShardLab, whole: dict[str, An
     with training_with(DyingTrainer()):
         assert lab.run() == whole
     assert any(
-        "goes on from 1 recorded trials and 2 that had ended before an earlier one" in line for line in lab.said
+        "goes on from 1 recorded trial and 2 that had ended before an earlier one" in line for line in lab.said
     ), lab.said
 
 

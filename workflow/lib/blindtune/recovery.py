@@ -63,8 +63,8 @@ def recover(folder: Path, *, stop: bool, notify: Callable[[str], None]) -> None:
             "which snakemake or 'blindtune run' was started, and run this again."
         )
     snakefile = find_snakefile(folder)
-    running = list_running(folder)
-    for queued in list_slurm_jobs(folder):
+    running, silence = list_running(folder)
+    for queued in list_slurm_jobs(folder) if silence is None else ():
         if not queued.is_of_a_run():
             notify(f"{_name(queued)}, {queued.state}, was started here too, but not by Snakemake: it is left alone")
     for one in running:
@@ -72,27 +72,36 @@ def recover(folder: Path, *, stop: bool, notify: Callable[[str], None]) -> None:
     if running and stop:
         for one in running:
             _end(one, notify)
-        running = _wait_for_end(folder)
+        running, silence = _wait_for_end(folder)
     if running:
         raise UserError(_explain(running, stop))
+    if silence is not None:
+        raise UserError(
+            f"{silence} No process of a run is known here. If you know that no job waits either, or if this machine is "
+            f"no part of a cluster, remove the lock with 'snakemake --unlock --cores 1 -s {snakefile}'."
+        )
     _unlock(snakefile, folder)
     notify("Nothing of an earlier run is running here, and its lock is removed. Start the run with the same command.")
 
 
-def list_running(folder: Path) -> list[Running]:
+def list_running(folder: Path) -> tuple[list[Running], UserError | None]:
     """Return what runs of the runs that were started in a folder, those in charge first.
 
     Args:
         folder: where they were started.
 
-    Raises:
-        UserError: Slurm does not tell what waits in its queue.
+    Returns:
+        What is known to run, and an error if Slurm does not tell what waits in its queue.
     """
     claims = [claim for root in _find_roots(folder) for claim in find_living(root)]
     # Who is in charge comes first: it would start again what is ended before it.
     found = {_key(claim): _describe(claim, folder) for claim in sorted(claims, key=lambda one: len(one.path.parts))}
+    try:
+        jobs = list_slurm_jobs(folder)
+    except UserError as error:
+        return list(found.values()), error
     named = {one.job.id for one in found.values() if one.job.scheduler == "Slurm"}
-    for queued in list_slurm_jobs(folder):
+    for queued in jobs:
         if queued.id in named:
             same = {key: one for key, one in found.items() if one.job.id == queued.id}
             found |= {key: replace(one, user=queued.other_user) for key, one in same.items()}
@@ -101,7 +110,7 @@ def list_running(folder: Path) -> list[Running]:
             comment = f" ({queued.comment})" if queued.comment.isprintable() and queued.comment != "(null)" else ""
             what = f"{_name(queued)}, {queued.state}{comment}"
             found[queued.id] = Running(what, job.end_command(), None, job, queued.other_user)
-    return list(found.values())
+    return list(found.values()), None
 
 
 def _name(queued: QueuedJob) -> str:
@@ -156,18 +165,13 @@ def _end(one: Running, notify: Callable[[str], None]) -> None:
             subprocess.run(arguments, stdin=subprocess.DEVNULL, timeout=30, check=False)  # noqa: S603
 
 
-def _wait_for_end(folder: Path) -> list[Running]:
+def _wait_for_end(folder: Path) -> tuple[list[Running], UserError | None]:
+    """Return what `list_running` does, once nothing runs and Slurm has answered, or after a while."""
     deadline = time.monotonic() + _PATIENCE
     while True:
-        is_over = time.monotonic() >= deadline
-        try:
-            running = list_running(folder)
-        except UserError:  # Slurm did not answer this time
-            if is_over:
-                raise
-        else:
-            if is_over or not running:
-                return running
+        running, silence = list_running(folder)
+        if time.monotonic() >= deadline or not (running or silence):
+            return running, silence
         time.sleep(1.0)
 
 

@@ -42,8 +42,11 @@ _WORDS = {
 }
 
 
-#: Words of errors of a GPU or of its driver, which another node may not have.
-_GPU_WORDS = ("cuda", "cudnn", "cublas", "nccl", "hip error")
+#: Words of errors of a GPU, of its driver or of its memory, which another node or attempt may not meet.
+_GPU_WORDS = ("cuda", "cudnn", "cublas", "nccl", "hip error", "out of memory", "failed to allocate")
+
+#: The class of TensorFlow's errors, and those of its kinds that say that something was used up or away.
+_TENSORFLOW, _TENSORFLOW_KINDS = "OpError", ("ResourceExhaustedError", "UnavailableError", "AbortedError")
 
 #: What NumPy raises when a disk is full, without an error number.
 _SHORT_WRITE = re.compile(r"^\d+ requested and \d+ written$")
@@ -88,7 +91,12 @@ def may_pass(error: BaseException) -> bool:
 
 
 def _is_of_gpu(error: BaseException) -> bool:
-    return isinstance(error, RuntimeError) and any(word in _text(error).lower() for word in _GPU_WORDS)
+    # TensorFlow is not imported to look at its errors, which are no RuntimeErrors.
+    classes = [one.__name__ for one in type(error).__mro__]
+    if any(name in _TENSORFLOW_KINDS for name in classes):
+        return True
+    carries = isinstance(error, RuntimeError) or _TENSORFLOW in classes
+    return carries and any(word in _text(error).lower() for word in _GPU_WORDS)
 
 
 def describe_bug(error: BaseException, where: str) -> str:

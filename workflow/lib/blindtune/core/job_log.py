@@ -154,7 +154,9 @@ def run_job(log: Path, config: Mapping[str, Any]) -> Iterator[JobLog]:
         stream.write(f"ERROR {message}\n")
         screen.line(f"\nblindtune: {message}\n")
         # An error of the machine may hide in one of the user's: a full disk is worth another attempt.
-        status = exit_status(error) if explain(error) is None else ERROR_STATUS
+        status = exit_status(error)
+        if status == USER_ERROR_STATUS and explain(error) is not None:
+            status = ERROR_STATUS
         is_bug = status == ERROR_STATUS and not may_pass(error)
         leave_message(log, message, is_final=is_bug or status == USER_ERROR_STATUS)
         sys.exit(status)

@@ -204,7 +204,8 @@ def list_slurm_jobs(folder: Path) -> list[QueuedJob]:
     """Return the jobs of all users that Slurm has not ended and whose working folder is ``folder``.
 
     A job that waits to be started has no process yet, so that Slurm alone knows of it. The job that this process runs
-    in is left out. A Slurm that shows users their own jobs alone (``PrivateData``) tells of no others.
+    in is left out. A Slurm that shows users their own jobs alone (``PrivateData``) tells of no others. This user's own
+    are asked for by themselves: the texts of another user's job may look like rows of this user's.
 
     Args:
         folder: compared with links resolved.
@@ -215,23 +216,29 @@ def list_slurm_jobs(folder: Path) -> list[QueuedJob]:
     Raises:
         UserError: Slurm does not answer, so that nobody knows what waits in its queue.
     """
-    status, output, errors = _run("squeue", "--noheader", "--all", "--format=%i\t%T\t%U\t%u\t%Z\t%k\t%j")
+    user = str(os.getuid())
+    here = SchedulerJob.of_environment(os.environ).id
+    asked = _ask_queue(folder, f"--user={user}")
+    own = {row[0]: QueuedJob(row[0], row[1], row[5], row[6]) for row in asked if row[2] == user}
+    others = [row for row in _ask_queue(folder, "--all") if row[2] != user and row[0] not in own]
+    found = [*own.values(), *(QueuedJob(row[0], row[1], row[5], row[6], row[3]) for row in others)]
+    return [one for one in found if one.id != here]
+
+
+def _ask_queue(folder: Path, users: str) -> list[list[str]]:
+    """Return id, state, uid, user, working folder, comment and name of the jobs in the queue that are of a folder."""
+    status, output, errors = _run("squeue", "--noheader", users, "--format=%i\t%T\t%U\t%u\t%Z\t%k\t%j")
     if status not in (0, _NO_COMMAND):
         said = " ".join(errors.split())[:500] or f"nothing within {_TIMEOUT:.0f} s, or with status {status}"
         raise UserError(
             f"{folder.resolve()}: Slurm does not tell which jobs of this folder wait in its queue (squeue: {said}). "
-            "Run this again when it answers. If you know that none waits or runs, or if this machine is no part of a "
-            "cluster, remove the lock with 'snakemake --unlock'."
+            "Run this again when it answers."
         )
     rows = [line.split("\t") for line in output.splitlines()]
-    own, user = SchedulerJob.of_environment(os.environ).id, str(os.getuid())
     return [
-        QueuedJob(row[0], row[1], row[5], row[6], "" if row[2] == user else row[3])
+        row
         for row in rows
-        if len(row) == 7
-        and _ID.fullmatch(row[0])
-        and row[0] != own
-        and os.path.realpath(row[4]) == str(folder.resolve())
+        if len(row) == 7 and _ID.fullmatch(row[0]) and os.path.realpath(row[4]) == str(folder.resolve())
     ]
 
 

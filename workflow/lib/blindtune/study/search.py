@@ -476,18 +476,23 @@ class Search:
 
     def _find_elsewhere(self, pending: PendingTrial) -> RecordedTrial | None:
         """Return the record of a proposal that was trained elsewhere; None if it must be trained here."""
-        recorded = self._waiting.find(pending.number) or self._elsewhere.find(pending.number)
-        if recorded is None:
-            return None
-        trial = recorded.trial
+        for recorded, origin in (
+            (self._waiting.find(pending.number), "that waited for an earlier one"),
+            (self._elsewhere.find(pending.number), "of a shard"),
+        ):
+            if recorded is None:
+                continue
+            if self._is_what_is_proposed(pending, recorded.trial):
+                return recorded
+            self._callbacks.notice(f"trial {pending.number + 1} {origin} is not what the tuner proposes; trained again")
+        return None
+
+    def _is_what_is_proposed(self, pending: PendingTrial, trial: Trial) -> bool:
         metric = None if is_error(self._study.metric) else self._study.metric
         before = self._trained_before(pending.proposal) if trial.curve else 0
         expected = (self._study.id, self._seeds(pending), before, metric)
         found = (trial.study, trial.seeds, trial.trained_before, trial.metric)
-        if is_record_of(trial, pending.proposal, self._setup.layers) and found == expected:
-            return recorded
-        self._callbacks.notice(f"trial {pending.number + 1} of a shard is not what the tuner proposes; trained again")
-        return None
+        return is_record_of(trial, pending.proposal, self._setup.layers) and found == expected
 
     def _take(self, pending: PendingTrial, recorded: RecordedTrial) -> None:
         """Record a trial that was trained elsewhere."""
@@ -605,8 +610,9 @@ class Search:
         scored = self._scored_metrics(pending.proposal, outcome)
         trial = self._build_record(pending, outcome, scored, started)
         with pending.clock.measure("save"):
-            self._waiting.keep(trial, outcome)
-        self._callbacks.waits(trial)
+            is_kept = self._waiting.keep(trial, outcome)
+        if is_kept:
+            self._callbacks.waits(trial)
 
     def _finish(self, trial: Trial) -> None:
         """Write a record, and tell it."""
@@ -670,8 +676,11 @@ class Search:
 
 def _describe_records(search: Search) -> str:
     recorded, waiting = len(search.recorded), search.n_waiting
-    ended = f"{waiting} {'' if recorded else 'trials '}that had ended before an earlier one"
-    return " and ".join([f"{recorded} recorded trials"] * bool(recorded) + [ended] * bool(waiting))
+    parts = [f"{recorded} recorded trial{'s'[: recorded != 1]}"] if recorded else []
+    if waiting:
+        noun = "" if recorded else f"trial{'s'[: waiting != 1]} "
+        parts.append(f"{waiting} {noun}that had ended before an earlier one")
+    return " and ".join(parts)
 
 
 def _describe_metric(metrics: EpochMetrics) -> str:

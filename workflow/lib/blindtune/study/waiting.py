@@ -60,23 +60,27 @@ class WaitingTrials:
         """Return whether a trial was found here."""
         return recorded.store is self._store
 
-    def keep(self, trial: Trial, outcome: Outcome) -> None:
+    def keep(self, trial: Trial, outcome: Outcome) -> bool:
         """Write a trial, after its weights and state, unless it took less than `MIN_SECONDS`.
 
         Args:
             trial: its record.
             outcome: what its training returned.
 
+        Returns:
+            Whether it was written.
+
         Raises:
             LostClaimError: another process writes to the study's folder by now.
             UserError: the disk refuses.
         """
         if sum(spent.wall for spent in trial.seconds.values()) < MIN_SECONDS:
-            return
+            return False
         self._store.save(trial.number, outcome, scored_on_dev=_is_scored_on_dev(trial))
         self._check_claim()
         append_line(self._path, f"{format_line(trial)}\n".encode(), f"trial {trial.number}")
         self._last = max(self._last, trial.number)
+        return True
 
     def clear(self, recorded: int | None = None) -> None:
         """Remove all files, if no trial waits any more.
