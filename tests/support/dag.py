@@ -5,10 +5,11 @@ Snakemake has no public way to ask a plan for its jobs: the private attribute st
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -29,7 +30,7 @@ from snakemake.settings.types import (
 )
 
 from blindtune.core import code_digest as code
-from blindtune.core import yaml_files
+from blindtune.core import job_claims, yaml_files
 
 ROOT = Path(__file__).parents[2]
 STUB = Path(__file__).parent / "stub"
@@ -96,7 +97,9 @@ def plan(
 def pretend(directory: Path, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Run every job for real, with scripts that only make their outputs."""
     monkeypatch.setenv("PYTHONPATH", str(STUB))
-    _jobs(directory, ConfigSettings(config=config), "local")
+    # A run holds its claim until its process ends, and checks it before each write: here other tests follow.
+    with ExitStack() as ends, patch.object(job_claims, "atexit", SimpleNamespace(register=ends.callback)):
+        _jobs(directory, ConfigSettings(config=config), "local")
 
 
 def running(jobs: list[Job]) -> set[str]:

@@ -233,6 +233,22 @@ def test_list_slurm_jobs_refuses_to_take_silence_for_an_empty_queue(
         list_slurm_jobs(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "squeue: error: DNS SRV lookup failed\nsqueue: fatal: Could not establish a configuration source\n",
+        "squeue: error: s_p_parse_file: unable to status file /etc/slurm/slurm.conf: No such file or directory\n",
+    ],
+)
+def test_list_slurm_jobs_knows_a_machine_of_no_cluster(slurm: FakeSlurm, tmp_path: Path, text: str) -> None:
+    """The commands alone are installed: nothing waits in a queue, unless a run of the folder has used Slurm."""
+    slurm.answer("squeue", text, 1)
+    assert list_slurm_jobs(tmp_path) == []
+    (tmp_path / ".snakemake" / "slurm_logs").mkdir(parents=True)
+    with pytest.raises(UserError, match="Run this again when it answers"):
+        list_slurm_jobs(tmp_path)
+
+
 def test_list_slurm_jobs_names_a_command_that_hangs(slurm: FakeSlurm, tmp_path: Path, monkeypatch: Patch) -> None:
     """It is given up, and says nothing."""
     (tmp_path / "bin" / "squeue").write_text("#!/bin/sh\nexec sleep 60\n")

@@ -4,8 +4,6 @@ Needs a Chromium: that of the system, or ``playwright install chromium``.
 """
 
 import io
-import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -188,28 +186,6 @@ def test_paper_has_closed_parts_without_css(browser: Browser, plain: Path) -> No
         assert before > 10 and opened.evaluate(closed) == 0
         opened.evaluate("dispatchEvent(new Event('afterprint'))")
         assert opened.evaluate(closed) == before
-
-
-def test_printed_summary_has_few_pages(browser: Browser, report: Path, tmp_path: Path) -> None:
-    """On paper, the summary of six datasets, each with six systems and three seeds, is at most 20 pages."""
-    builder = RecordsBuilder(
-        tmp_path / "large",
-        systems=["knn", "rnf", "mlp_m1", "mlp_a1", "mlp_a2", "bayes"],
-        datasets={f"set_{number}": {"stand_in": True} for number in range(6)},
-        seeds=[42, 43, 44],
-        samples=100,
-    ).write()
-    records, folder = builder.read(), builder.root / "report"
-    tables.write_tables(records, folder / "tables")
-    # Figures take long to draw: those of one dataset, whose sizes count alone, serve for all.
-    (folder / "figures").mkdir()
-    for drawn in (report.parent / "figures").glob("*_set_10.*"):
-        for name in builder.datasets:
-            shutil.copy(drawn, folder / "figures" / drawn.name.replace("set_10", name))
-    write_page(records, folder / "tables", folder / "figures", folder / "report.html")
-    with open_on_laptop(browser, folder / "report.html") as opened:
-        printed = len(re.findall(rb"/Type\s*/Page\b", opened.pdf(format="A4")))
-    assert 5 < printed <= 20
 
 
 def open_all(page: Page) -> None:

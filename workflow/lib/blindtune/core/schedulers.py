@@ -49,6 +49,12 @@ _ENDED = frozenset(
 #: Status of a command that is not there, as that of a shell.
 _NO_COMMAND = 127
 
+#: What commands of Slurm write on a machine of no cluster: they are installed and know of no controller.
+_NOT_CONFIGURED = re.compile(r"configuration source|slurm\.conf.*No such file", re.DOTALL)
+
+#: Where the executor for Slurm keeps what the jobs of a folder printed.
+_SLURM_LOGS = Path(".snakemake/slurm_logs")
+
 #: What squeue writes of a job that Slurm has forgotten: some minutes after its end (``MinJobAge``).
 _FORGOTTEN = "Invalid job id specified"
 
@@ -211,7 +217,7 @@ def list_slurm_jobs(folder: Path) -> list[QueuedJob]:
         folder: compared with links resolved.
 
     Returns:
-        Nothing if there is no Slurm.
+        Nothing if there is no Slurm, or if its commands know of no cluster and no run of the folder used one.
 
     Raises:
         UserError: Slurm does not answer, so that nobody knows what waits in its queue.
@@ -229,6 +235,9 @@ def _ask_queue(folder: Path, users: str) -> list[list[str]]:
     """Return id, state, uid, user, working folder, comment and name of the jobs in the queue that are of a folder."""
     status, output, errors = _run("squeue", "--noheader", users, "--format=%i\t%T\t%U\t%u\t%Z\t%k\t%j")
     if status not in (0, _NO_COMMAND):
+        # On a cluster without configuration files the same is said while its names cannot be looked up.
+        if _NOT_CONFIGURED.search(errors) and not (folder / _SLURM_LOGS).exists():
+            return []
         said = " ".join(errors.split())[:500] or f"nothing within {_TIMEOUT:.0f} s, or with status {status}"
         raise UserError(
             f"{folder.resolve()}: Slurm does not tell which jobs of this folder wait in its queue (squeue: {said}). "
