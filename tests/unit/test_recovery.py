@@ -158,7 +158,8 @@ def test_recover_waits_through_a_moment_in_which_slurm_does_not_answer(
     folder: Path, unlocked: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was told to end is looked at again and again: one failure in seven minutes does not end that."""
-    answers = [([recovery.Running("x", "kill 1", None, SchedulerJob())], None), ([], UserError("away")), ([], None)]
+    runs = [recovery.Running("x", "kill 1", None, SchedulerJob())]
+    answers = [(runs, [], None), ([], [], UserError("away")), ([], [], None)]
     monkeypatch.setattr(recovery, "list_running", lambda folder: answers.pop(0))
     assert main(["recover", "--stop"]) == 0
     assert len(unlocked) == 1

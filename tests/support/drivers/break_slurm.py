@@ -89,9 +89,10 @@ done
 #: Which of them: all, or the workers of a search.
 EVERY, WORKER = "true", "tr '\\0' ' ' < /proc/$process/cmdline | grep -q blindtune.training.pool.worker"
 
-#: Kills the processes of a job on a node and those of Slurm that hold them, these first.
 #: Printed at the end of each script on a node.
 _REACHED = "reached the end"
+
+#: Kills the processes of a job on a node and those of Slurm that hold them, these first.
 _KILL_NODE = """
 processes=$({list})
 holders=$(for process in $processes; do

@@ -63,16 +63,15 @@ def recover(folder: Path, *, stop: bool, notify: Callable[[str], None]) -> None:
             "which snakemake or 'blindtune run' was started, and run this again."
         )
     snakefile = find_snakefile(folder)
-    running, silence = list_running(folder)
-    for queued in list_slurm_jobs(folder) if silence is None else ():
-        if not queued.is_of_a_run():
-            notify(f"{_name(queued)}, {queued.state}, was started here too, but not by Snakemake: it is left alone")
+    running, others, silence = list_running(folder)
+    for queued in others:
+        notify(f"{_name(queued)}, {queued.state}, was started here too, but not by Snakemake: it is left alone")
     for one in running:
         notify(f"{one.what}\n    to end it: {one.command}" + (f", by {one.user}" if one.user else ""))
     if running and stop:
         for one in running:
             _end(one, notify)
-        running, silence = _wait_for_end(folder)
+        running, _, silence = _wait_for_end(folder)
     if running:
         raise UserError(_explain(running, stop))
     if silence is not None:
@@ -84,14 +83,15 @@ def recover(folder: Path, *, stop: bool, notify: Callable[[str], None]) -> None:
     notify("Nothing of an earlier run is running here, and its lock is removed. Start the run with the same command.")
 
 
-def list_running(folder: Path) -> tuple[list[Running], UserError | None]:
+def list_running(folder: Path) -> tuple[list[Running], list[QueuedJob], UserError | None]:
     """Return what runs of the runs that were started in a folder, those in charge first.
 
     Args:
         folder: where they were started.
 
     Returns:
-        What is known to run, and an error if Slurm does not tell what waits in its queue.
+        What is known to run, the jobs that Snakemake did not submit, and an error if Slurm does not tell what waits in
+        its queue.
     """
     claims = [claim for root in _find_roots(folder) for claim in find_living(root)]
     # Who is in charge comes first: it would start again what is ended before it.
@@ -99,7 +99,7 @@ def list_running(folder: Path) -> tuple[list[Running], UserError | None]:
     try:
         jobs = list_slurm_jobs(folder)
     except UserError as error:
-        return list(found.values()), error
+        return list(found.values()), [], error
     named = {one.job.id for one in found.values() if one.job.scheduler == "Slurm"}
     for queued in jobs:
         if queued.id in named:
@@ -110,7 +110,7 @@ def list_running(folder: Path) -> tuple[list[Running], UserError | None]:
             comment = f" ({queued.comment})" if queued.comment.isprintable() and queued.comment != "(null)" else ""
             what = f"{_name(queued)}, {queued.state}{comment}"
             found[queued.id] = Running(what, job.end_command(), None, job, queued.other_user)
-    return list(found.values()), None
+    return list(found.values()), [queued for queued in jobs if not queued.is_of_a_run()], None
 
 
 def _name(queued: QueuedJob) -> str:
@@ -165,13 +165,13 @@ def _end(one: Running, notify: Callable[[str], None]) -> None:
             subprocess.run(arguments, stdin=subprocess.DEVNULL, timeout=30, check=False)  # noqa: S603
 
 
-def _wait_for_end(folder: Path) -> tuple[list[Running], UserError | None]:
+def _wait_for_end(folder: Path) -> tuple[list[Running], list[QueuedJob], UserError | None]:
     """Return what `list_running` does, once nothing runs and Slurm has answered, or after a while."""
     deadline = time.monotonic() + _PATIENCE
     while True:
-        running, silence = list_running(folder)
+        running, others, silence = list_running(folder)
         if time.monotonic() >= deadline or not (running or silence):
-            return running, silence
+            return running, others, silence
         time.sleep(1.0)
 
 

@@ -33,7 +33,7 @@ from blindtune.study.retrain import Retrainer
 from blindtune.study.setup import SearchSetup, build_search_setup, check_batches
 from blindtune.study.shard_proposals import ProposalsTuner, list_proposals, list_rung
 from blindtune.study.shards import RecordedTrial, RecordedTrials, read_shards, remove_states
-from blindtune.study.waiting import WaitingTrials
+from blindtune.study.waiting import WaitingTrials, is_scored_on_dev
 from blindtune.training.base import (
     BatchTrainer,
     Outcome,
@@ -455,9 +455,10 @@ class Search:
         if not self._record_in_order(ended):
             return
         for pending, outcome in self._train(missing) if missing else ():
-            ended[pending.number] = partial(self._record, pending, outcome, started)
+            trial = self._build_record(pending, outcome, started)
+            ended[pending.number] = partial(self._record, pending, outcome, trial)
             if pending.number != len(self.trials) and pending.is_trained:
-                self._keep_waiting(pending, outcome, started)
+                self._keep_waiting(pending, outcome, trial)
             if not self._record_in_order(ended):
                 return
         self._waiting.clear(len(self.trials))
@@ -596,19 +597,14 @@ class Search:
         )
         return trained, held_out
 
-    def _record(self, pending: PendingTrial, outcome: Outcome, started: str) -> None:
+    def _record(self, pending: PendingTrial, outcome: Outcome, trial: Trial) -> None:
         """Save the weights of a trial, then write its record, then remove weights that are no longer among the best."""
-        scored = self._scored_metrics(pending.proposal, outcome)
-        score = None if scored is None else scored.dev_error
-        scored_on_dev = score is not None and pending.proposal.fold is None
         with pending.clock.measure("save"):
-            self.store.save(pending.number, outcome, scored_on_dev=scored_on_dev)
-        self._finish(self._build_record(pending, outcome, scored, started))
+            self.store.save(pending.number, outcome, scored_on_dev=is_scored_on_dev(trial))
+        self._finish(trial.model_copy(update={"seconds": pending.clock.seconds}))
 
-    def _keep_waiting(self, pending: PendingTrial, outcome: Outcome, started: str) -> None:
+    def _keep_waiting(self, pending: PendingTrial, outcome: Outcome, trial: Trial) -> None:
         """Keep a trial that has ended before an earlier one, so that a kill does not lose it."""
-        scored = self._scored_metrics(pending.proposal, outcome)
-        trial = self._build_record(pending, outcome, scored, started)
         with pending.clock.measure("save"):
             is_kept = self._waiting.keep(trial, outcome)
         if is_kept:
@@ -635,9 +631,8 @@ class Search:
             raise UserError(f"{self._study.id}: metric: {self._study.metric} is not computed by its trainer.")
         return scored
 
-    def _build_record(
-        self, pending: PendingTrial, outcome: Outcome, scored: EpochMetrics | None, started: str
-    ) -> Trial:
+    def _build_record(self, pending: PendingTrial, outcome: Outcome, started: str) -> Trial:
+        scored = self._scored_metrics(pending.proposal, outcome)
         proposal, task = pending.proposal, pending.task
         before = self._trained_before(proposal)
         metric = self._study.metric

@@ -76,7 +76,7 @@ class WaitingTrials:
         """
         if sum(spent.wall for spent in trial.seconds.values()) < MIN_SECONDS:
             return False
-        self._store.save(trial.number, outcome, scored_on_dev=_is_scored_on_dev(trial))
+        self._store.save(trial.number, outcome, scored_on_dev=is_scored_on_dev(trial))
         self._check_claim()
         append_line(self._path, f"{format_line(trial)}\n".encode(), f"trial {trial.number}")
         self._last = max(self._last, trial.number)
@@ -111,9 +111,10 @@ class WaitingTrials:
         return [trial for _, trial in found]
 
 
-def _is_scored_on_dev(trial: Trial) -> bool:
+def is_scored_on_dev(trial: Trial) -> bool:
+    """Return whether a trial has a score on dev, not on a fold; without one it has no weights to keep."""
     return trial.score is not None and trial.fold is None
 
 
 def _has_weights(trial: Trial) -> bool:
-    return _is_scored_on_dev(trial) and trial.n_parameters is not None
+    return is_scored_on_dev(trial) and trial.n_parameters is not None
