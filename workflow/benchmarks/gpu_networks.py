@@ -44,9 +44,6 @@ from blindtune.training.devices import device_name, find_device
 from blindtune.training.pool.trainer import Pool
 from blindtune.training.pytorch import PyTorchTrainer, create_optimizer
 from blindtune.views.base import SampleView
-from blindtune.views.config import CropsView
-from blindtune.views.crops import ImageCrops
-from blindtune.views.frames import SignalFrames
 
 #: Samples in train and dev of #11 and #12.
 SIZES = (10_000, 2_500)
@@ -77,19 +74,9 @@ class Search:
     view: Callable[[Path], SampleView]
 
 
-def _view_crops(file: Path) -> SampleView:
-    settings = CropsView(kind="crops", side=128, downsample=1)
-    return ImageCrops(np.load(file, mmap_mode="r"), settings, np.full(3, 128, np.float32), np.full(3, 64, np.float32))
-
-
-def _view_frames(file: Path) -> SampleView:
-    keys = {"frame_length": 0.3, "frame_hop": 0.1, "sfreq": 50}
-    return SignalFrames(np.load(file, mmap_mode="r"), keys, np.zeros(20, np.float32), np.ones(20, np.float32))
-
-
 SEARCHES = {
-    "tissue_11": Search("convnet", "convnet_11", (512, 512, 3), np.uint8, _view_crops),
-    "eeg_12": Search("lstm", "lstm_12", (20, 500), np.float32, _view_frames),
+    "tissue_11": Search("convnet", "convnet_11", (512, 512, 3), np.uint8, workload.view_crops),
+    "eeg_12": Search("lstm", "lstm_12", (20, 500), np.float32, workload.view_frames),
 }
 
 
@@ -161,11 +148,7 @@ def _measure(name: str, folder: Path, where: torch.device, arguments: argparse.N
 
 
 def _write_split(search: Search, path: Path, count: int) -> Split:
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=search.dtype, shape=(count, *search.stored))
-    random = np.random.default_rng(0)
-    for row in array:
-        row[:] = random.integers(0, 256, row.shape, dtype=np.uint8)
-    array.flush()
+    workload.write_samples(path, (count, *search.stored), np.dtype(search.dtype))
     return Split(search.view(path), np.arange(count, dtype=np.int64) % 2)
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import measure  # noqa: F401 - limits each library to one thread
 import numpy as np
+import workload
 
 from blindtune.config.systems import ManualModel, find_resource
 from blindtune.core.timing import Stopwatch
@@ -31,9 +32,6 @@ from blindtune.study.setup import add_output_layer
 from blindtune.training.base import TrainingOptions, TrainingTask
 from blindtune.training.pytorch import PyTorchTrainer
 from blindtune.views.base import SampleView
-from blindtune.views.config import CropsView
-from blindtune.views.crops import ImageCrops
-from blindtune.views.frames import SignalFrames
 
 #: Samples for measuring the rate of training.
 TRAINED = 256
@@ -44,23 +42,13 @@ def main() -> int:
     arguments = _arguments()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
-        segments = _write(folder / "eeg.npy", (arguments.segments, 20, 500), np.dtype(np.float32))
-        patches = _write(folder / "patches.npy", (arguments.patches, 512, 512, 3), np.dtype(np.uint8))
-        _compare("frames of #12", _view_frames, segments, "hybrid_12", arguments.rounds)
+        segments = workload.write_samples(folder / "eeg.npy", (arguments.segments, 20, 500), np.dtype(np.float32))
+        patches = workload.write_samples(folder / "patches.npy", (arguments.patches, 512, 512, 3), np.dtype(np.uint8))
+        _compare("frames of #12", workload.view_frames, segments, "hybrid_12", arguments.rounds)
         for factor, how in ((1, "in full size"), (2, "in half size")):
-            way = partial(_view_crops, factor=factor)
+            way = partial(workload.view_crops, factor=factor)
             _compare(f"crops of #11, patches {how}", way, patches, "convnet_11", arguments.rounds)
     return 0
-
-
-def _view_frames(file: Path) -> SampleView:
-    keys = {"frame_length": 0.3, "frame_hop": 0.1, "sfreq": 50}
-    return SignalFrames(np.load(file, mmap_mode="r"), keys, np.zeros(20, np.float32), np.ones(20, np.float32))
-
-
-def _view_crops(file: Path, factor: int) -> SampleView:
-    settings = CropsView(kind="crops", side=128, downsample=factor)
-    return ImageCrops(np.load(file, mmap_mode="r"), settings, np.full(3, 128, np.float32), np.full(3, 64, np.float32))
 
 
 def _compare(what: str, make_view: Callable[[Path], SampleView], file: Path, name: str, rounds: int) -> None:
@@ -109,15 +97,6 @@ def _training_rate(view: SampleView, model: ManualModel) -> float:
         PyTorchTrainer().train(task, split, few, TrainingOptions(score_epoch="last", clock=clock))
         seconds.append(clock.seconds["train"].wall)
     return TRAINED / min(seconds)
-
-
-def _write(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Path:
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-    random = np.random.default_rng(0)
-    for row in array:
-        row[:] = random.integers(0, 256, row.shape, dtype=np.uint8)
-    array.flush()
-    return path
 
 
 def _drop_from_cache(path: Path) -> None:

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +18,10 @@ from blindtune.models import mlp
 from blindtune.models.architecture import Architecture, count_parameters
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.training.base import BatchTrainer, Outcome, Trainer, TrainingOptions, TrainingTask
+from blindtune.views.base import SampleView
+from blindtune.views.config import CropsView
+from blindtune.views.crops import ImageCrops
+from blindtune.views.frames import SignalFrames
 
 #: Seed of the drawn sets.
 SEED = 1
@@ -47,6 +52,28 @@ def draw_prepared(drawing: str, train: int, dev: int) -> Prepared:
     """Return a drawn set as a study gets it, without files."""
     classes = _load_drawing(drawing, train, dev).classes
     return Prepared(drawing, *draw_splits(drawing, train, dev), classes, "", {})
+
+
+def view_frames(file: Path) -> SampleView:
+    """Return what networks of #12 are trained on, from a file of EEG segments."""
+    keys = {"frame_length": 0.3, "frame_hop": 0.1, "sfreq": 50}
+    return SignalFrames(np.load(file, mmap_mode="r"), keys, np.zeros(20, np.float32), np.ones(20, np.float32))
+
+
+def view_crops(file: Path, factor: int = 1) -> SampleView:
+    """Return what networks of #11 are trained on, from a file of patches that are made smaller by a factor."""
+    settings = CropsView(kind="crops", side=128, downsample=factor)
+    return ImageCrops(np.load(file, mmap_mode="r"), settings, np.full(3, 128, np.float32), np.full(3, 64, np.float32))
+
+
+def write_samples(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Path:
+    """Write random samples to a memory-mapped file, as the preparation does, and return its path."""
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    random = np.random.default_rng(0)
+    for row in array:
+        row[:] = random.integers(0, 256, row.shape, dtype=np.uint8)
+    array.flush()
+    return path
 
 
 def build_architecture(values: Hyperparameters, classes: int = 2) -> Architecture:
