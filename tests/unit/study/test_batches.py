@@ -15,7 +15,7 @@ from blindtune.records.trial import Trial
 from blindtune.search_space import Space
 from blindtune.study import setup as plans
 from blindtune.training.fused.trainer import FusedTrainer
-from support.builders import build_tuner, check, finished_trial, prepared, tuner
+from support.builders import build_tuner, check, finished_trial, tuner
 from support.curve_trainer import BatchCurveTrainer, CurveTrainer, StudyRunner
 
 pytestmark = pytest.mark.filterwarnings(
@@ -67,11 +67,6 @@ def tuned(name: tuple[str, str], keys: dict[str, Any], **changes: Any) -> Tuned:
         "training": Training(epochs=9, batch_size=20),
     }
     return Tuned.model_validate(content | changes)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return prepared(tmp_path_factory.mktemp("toy"))
 
 
 class StudyFactory:

@@ -19,12 +19,7 @@ from blindtune.records.trial import TrialLog
 from blindtune.study.run import run_study
 from blindtune.study.setup import TaskBuilder
 from blindtune.training.registry import TRAINERS, TrainerEntry
-from support.builders import config, merged, prepared, study
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return prepared(tmp_path_factory.mktemp("toy"))
+from support.builders import config, merged, study
 
 
 def systems(class_weight: Any) -> dict[str, Any]:

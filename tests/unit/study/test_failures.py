@@ -32,14 +32,8 @@ from blindtune.study.setup import SearchSetup
 from blindtune.training.base import EpochTracker, Outcome, State, TrainingOptions, TrainingTask
 from blindtune.tuners.base import FixedListTuner, Proposal
 from support import pool_trainers
-from support.builders import prepared, study
+from support.builders import study
 from support.curve_trainer import KNN, BatchCurveTrainer, CurveTrainer, StudyRunner, curve_error
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return prepared(tmp_path_factory.mktemp("toy"))
-
 
 SETS: list[Hyperparameters] = [{"units": units} for units in range(1, 9)]
 

@@ -20,7 +20,7 @@ from blindtune.study import run as runs
 from blindtune.study import search
 from blindtune.study import setup as plans
 from blindtune.study.checkpoints import WeightStore
-from support.builders import prepared, study
+from support.builders import study
 from support.claims import NO_PROCESS, claim_files, leave_claim
 from support.curve_trainer import KNN, CurveTrainer, StudyRunner
 
@@ -37,11 +37,6 @@ HYPERBAND = Tuned.model_validate(
 )
 
 OTHER = {"machine": "other", "host": "other", "pid": 12}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return prepared(tmp_path_factory.mktemp("toy"))
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from blindtune.config.systems import Tuned
 from blindtune.config.training import Training
 from blindtune.datasets.prepared import Prepared
 from blindtune.study import setup as plans
-from support.builders import prepared
 from support.curve_trainer import CurveTrainer, StudyRunner
 from support.engines import ENGINE_ALGORITHMS, marks_of
 
@@ -63,11 +62,6 @@ def name_of(tuner: dict[str, Any]) -> str:
 def tuned(tuner: dict[str, Any], epochs: int = EPOCHS, **changes: Any) -> Tuned:
     training = Training(epochs=epochs, batch_size=20)
     return Tuned.model_validate({"kind": "tuner", "tuner": tuner, "space": "mlp", "training": training, **changes})
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return prepared(tmp_path_factory.mktemp("toy"))
 
 
 @pytest.fixture

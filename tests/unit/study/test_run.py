@@ -26,11 +26,6 @@ from support.curve_trainer import KNN, StudyRunner
 pytestmark = pytest.mark.filterwarnings("ignore:.*(currentThread|getName).*:DeprecationWarning")
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return prepared(tmp_path_factory.mktemp("toy"))
-
-
 @pytest.fixture
 def runner(data: Prepared, tmp_path: Path) -> StudyRunner:
     return StudyRunner(data, tmp_path / "study")

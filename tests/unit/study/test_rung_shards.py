@@ -11,25 +11,10 @@ import pytest
 from blindtune.core.errors import UserError
 from blindtune.datasets.prepared import Prepared
 from blindtune.study.shards import folder_of
-from support.builders import prepared
 from support.curve_trainer import BatchCurveTrainer, CurveTrainer, curve_error
 from support.sharded_studies import SPACE, ShardLab, training_with, tuned
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(currentThread|getName).*:DeprecationWarning", "ignore::UserWarning")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """Return a prepared toy dataset."""
-    return prepared(tmp_path_factory.mktemp("toy"))
-
-
-@pytest.fixture(scope="module")
-def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a search space whose third is invalid."""
-    path = tmp_path_factory.mktemp("space") / "space.yaml"
-    path.write_text(SPACE, encoding="utf-8")
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -26,13 +26,8 @@ from blindtune.study.setup import SearchSetup
 from blindtune.training.base import EpochMetrics, TrainingTask
 from blindtune.training.pytorch import PyTorchTrainer
 from blindtune.tuners.base import FixedListTuner, Fold, Proposal, Tuner
-from support.builders import prepared, study
+from support.builders import study
 from support.curve_trainer import KNN
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return prepared(tmp_path_factory.mktemp("toy"))
 
 
 class ListLog(JobLog):

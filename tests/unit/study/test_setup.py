@@ -14,13 +14,7 @@ from blindtune.study.context import StudyContext
 from blindtune.study.search import search_and_freeze
 from blindtune.study.setup import TaskBuilder, build_search_setup, training_hyperparameters
 from support import old_records
-from support.builders import prepared, study
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """Data of two features and two classes."""
-    return prepared(tmp_path_factory.mktemp("toy"))
+from support.builders import study
 
 
 def test_task_builder_gives_a_manual_model_the_seed_of_version_1(data: Prepared) -> None:

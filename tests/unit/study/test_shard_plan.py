@@ -8,18 +8,12 @@ from blindtune.core.files import digest_json, read_json, write_json
 from blindtune.datasets.prepared import Prepared
 from blindtune.study.protocol import build_protocol
 from blindtune.study.shard_plan import choose_shards
-from support.builders import prepared, study
+from support.builders import study
 from support.curve_trainer import CurveTrainer
 from support.extractors import write_extractor
 from support.sharded_studies import SPACE, ShardLab, training_with, tuned
 
 WANTED = 3
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """Return a prepared toy dataset."""
-    return prepared(tmp_path_factory.mktemp("toy"))
 
 
 @pytest.fixture

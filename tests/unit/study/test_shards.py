@@ -14,26 +14,12 @@ from blindtune.core.shards import Shard
 from blindtune.datasets.prepared import Prepared
 from blindtune.records.trial import TrialLog
 from blindtune.study.shards import folder_of, read_shards
-from support.builders import RecordingConsole, prepared
+from support.builders import RecordingConsole
 from support.claims import leave_claim
 from support.curve_trainer import BatchCurveTrainer, CurveTrainer
-from support.sharded_studies import SPACE, ShardLab, training_with, tuned
+from support.sharded_studies import ShardLab, training_with, tuned
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(currentThread|getName).*:DeprecationWarning", "ignore::UserWarning")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """Return a prepared toy dataset."""
-    return prepared(tmp_path_factory.mktemp("toy"))
-
-
-@pytest.fixture(scope="module")
-def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a search space whose third is invalid."""
-    path = tmp_path_factory.mktemp("space") / "space.yaml"
-    path.write_text(SPACE, encoding="utf-8")
-    return path
 
 
 #: By name: library, algorithm, and what else the system has.

@@ -12,9 +12,9 @@ from blindtune.datasets.prepared import Prepared
 from blindtune.study import waiting
 from blindtune.study.waiting import WaitingTrials
 from blindtune.training.base import Outcome
-from support.builders import prepared, trial
+from support.builders import trial
 from support.curve_trainer import BatchCurveTrainer
-from support.sharded_studies import SPACE, ShardLab, training_with, tuned
+from support.sharded_studies import ShardLab, training_with, tuned
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(currentThread|getName).*:DeprecationWarning", "ignore::UserWarning")
 
@@ -50,17 +50,9 @@ def keep_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "MIN_SECONDS", 0.0)
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """Return a prepared toy dataset."""
-    return prepared(tmp_path_factory.mktemp("toy"))
-
-
 @pytest.fixture
-def lab(data: Prepared, tmp_path: Path) -> ShardLab:
+def lab(data: Prepared, space: Path, tmp_path: Path) -> ShardLab:
     """Return a study of one batch, a third of whose sets is invalid."""
-    space = tmp_path / "space.yaml"
-    space.write_text(SPACE, encoding="utf-8")
     return ShardLab(data, tmp_path, tuned(space), budget={"trials": TRIALS}, keep_best=3)
 
 
