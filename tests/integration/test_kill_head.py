@@ -13,31 +13,31 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], float]:
-    """Return prepared data, and the records and seconds of a run without a kill."""
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """Return prepared data, and the records of a run without a kill."""
     root = tmp_path_factory.mktemp("heads")
     template = prepare_template(root / "template")
-    return (template, *run_undisturbed(template, root / "undisturbed"))
+    return template, run_undisturbed(template, root / "undisturbed")[0]
 
 
-@pytest.mark.parametrize(("part", "wait"), [(0.1, 0), (0.5, PATIENCE)], ids=["refused", "waits"])
+@pytest.mark.parametrize(("trials", "wait"), [(1, 0), (6, PATIENCE)], ids=["refused", "waits"])
 def test_kill_of_the_head_alone_changes_nothing(
-    undisturbed: tuple[Path, dict[str, Any], float], tmp_path: Path, part: float, wait: int
+    undisturbed: tuple[Path, dict[str, Any]], tmp_path: Path, trials: int, wait: int
 ) -> None:
     """Each trial is recorded once, the model is decoded once, and the report is complete."""
-    template, records, seconds = undisturbed
-    kill = kill_head(template, tmp_path / "killed", part * seconds, records, wait)
+    template, records = undisturbed
+    kill = kill_head(template, tmp_path / "killed", 0, records, wait, trials=trials)
     assert kill.faults == []
     assert kill.alive, "the job must live on"
     assert kill.runs == 1 or not wait, "a run that waits is not refused"
 
 
 def test_kill_of_the_head_leaves_submitted_jobs_that_recovery_ends(
-    undisturbed: tuple[Path, dict[str, Any], float], tmp_path: Path
+    undisturbed: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     """As on a cluster, jobs are no children of Snakemake: recovery names and ends them, and the run goes on."""
-    template, records, seconds = undisturbed
-    kill = kill_head(template, tmp_path / "killed", 0.3 * seconds, records, cluster=True, stop=True)
+    template, records = undisturbed
+    kill = kill_head(template, tmp_path / "killed", 0, records, cluster=True, stop=True, trials=3)
     assert kill.faults == []
     assert kill.alive, "the job must live on"
     assert kill.runs == 1

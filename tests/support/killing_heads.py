@@ -111,6 +111,7 @@ def kill_head(
     *,
     cluster: bool = False,
     stop: bool = False,
+    trials: int = 0,
 ) -> Kill:
     """Kill Snakemake at a moment, recover and run again until all is complete.
 
@@ -122,6 +123,8 @@ def kill_head(
         wait: ``wait_for_owner`` of the runs after the kill; 0: they are refused while the job lives.
         cluster: whether jobs are submitted, up to the decode, or are children of Snakemake, up to the report.
         stop: whether recovery ends what still runs.
+        trials: number of recorded trials from which the seconds to the kill count, with a template. On a busy machine
+            no number of seconds is sure to come before the end of the study.
     """
     kill = Kill(moment)
     place = (*CLUSTER, "--until", "decode") if cluster else ()
@@ -132,6 +135,9 @@ def kill_head(
         shutil.copytree(template, folder, symlinks=True)
         process = _start(folder, *place)
         _wait_for(folder / STUDY / "protocol.json", process)
+        while len(_lines(folder)) < trials:
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.005)
     time.sleep(moment)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
