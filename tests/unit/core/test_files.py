@@ -18,6 +18,7 @@ from blindtune.core.files import (
     digest_json,
     next_free_path,
     read_json,
+    tsv_writer,
     write_atomically,
     write_json,
     write_text,
@@ -153,6 +154,12 @@ def test_digest_file_names_a_missing_file(tmp_path: Path) -> None:
     """A missing file is an error that names it."""
     with pytest.raises(UserError, match="gone: cannot be read"):
         digest_file(tmp_path / "gone")
+
+
+def test_tables_take_names_of_files_in_any_encoding(tmp_path: Path) -> None:
+    """Bytes of a name that are not UTF-8 are shown; no table fails for them."""
+    write_atomically(tmp_path / "a.tsv", tsv_writer(("file",), [(os.fsdecode(b"M\xfcller.txt"),)]))
+    assert (tmp_path / "a.tsv").read_text(encoding="utf-8") == "file\nM\\udcfcller.txt\n"
 
 
 def test_next_free_path_takes_the_first_free_number(tmp_path: Path) -> None:

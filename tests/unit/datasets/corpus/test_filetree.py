@@ -7,7 +7,7 @@ import pytest
 
 from blindtune.core.errors import UserError
 from blindtune.datasets.corpus import filetree as trees
-from blindtune.datasets.corpus.filetree import check_annotated, check_usable, files_below
+from blindtune.datasets.corpus.filetree import MAX_PATHS, check_annotated, check_usable, files_below
 
 
 def touch(folder: Path, *files: str) -> None:
@@ -29,6 +29,21 @@ def test_files_below_follows_links(tmp_path: Path) -> None:
     (tmp_path / "real" / "x" / "up").symlink_to(tmp_path / "tree")
     (tmp_path / "tree" / "c.edf").symlink_to(tmp_path / "real/x/a.edf")
     assert files_below(tmp_path / "tree") == ["b.edf", "c.edf", "linked/x/a.edf"]
+
+
+def test_files_below_lists_a_folder_by_each_of_its_paths(tmp_path: Path) -> None:
+    """Links that put patients into splits count, also if the folder that they lead to is in the tree."""
+    touch(tmp_path, "all/P1/a.edf", "all/P2/a.edf", "eval/b.edf")
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "P1").symlink_to(tmp_path / "all" / "P1")
+    found = ["all/P1/a.edf", "all/P2/a.edf", "eval/b.edf", "train/P1/a.edf"]
+    assert files_below(tmp_path) == found
+    for number in range(MAX_PATHS - 2):
+        (tmp_path / f"more{number}").symlink_to(tmp_path / "all" / "P1")
+    assert len(files_below(tmp_path)) == len(found) + MAX_PATHS - 2
+    (tmp_path / "most").symlink_to(tmp_path / "all" / "P1")
+    with pytest.raises(UserError, match=r"/P1 is found by more than 8 paths, by links\. Remove some"):
+        files_below(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["none", "file"])

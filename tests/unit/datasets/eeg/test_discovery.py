@@ -260,3 +260,12 @@ def test_sort_files_counts_every_file(tmp_path: Path) -> None:
     assert some.ignored[TREE[0]] == "does not match files: '**/*_EEG.edf'"
     with pytest.raises(UserError, match=r"files that match files: 'x/\*'\. derivatives/.* does not match"):
         sort_files(tmp_path, TREE, eeg_config(files="x/*"))
+
+
+def test_sort_files_counts_one_recording_of_a_name(tmp_path: Path) -> None:
+    """A recording in two formats, or with two spellings of the suffix, counts once, whatever `files` says."""
+    tree = sort_files(tmp_path, ["a.EDF", "a.bdf", "a.edf", "b.BDF", "b.edf.gz"], eeg_config(files="*"))
+    assert tree.recordings == ["a.edf", "b.BDF"]
+    assert tree.copies == {"a.EDF": "a.edf", "a.bdf": "a.edf", "b.edf.gz": "b.BDF"}
+    assert tree.ignored["a.EDF"] == "is a copy of a.edf by its name"
+    assert sort_files(tmp_path, ["a.bdf", "a.edf"], eeg_config(files="*.bdf")).recordings == ["a.bdf"]

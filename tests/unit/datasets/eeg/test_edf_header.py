@@ -137,8 +137,19 @@ def test_unknown_number_of_records_needs_whole_records(good: Path) -> None:
 def test_bytes_after_the_last_record_are_refused(good: Path) -> None:
     """Bytes after the last record are refused."""
     good.write_bytes(good.read_bytes() + b"\0" * 10)
-    with pytest.raises(UnusableRecording, match="does not end where it should"):
+    with pytest.raises(UnusableRecording, match=r"does not end where it should.* the file holds 20 and 10 bytes more"):
         parse_and_check(good)
+    good.write_bytes(good.read_bytes()[:-11])
+    with pytest.raises(UnusableRecording, match=r"is truncated.*20 records, the file holds 19 and \d+ bytes more"):
+        parse_and_check(good)
+
+
+def test_a_physical_range_from_high_to_low_is_noted(good: Path) -> None:
+    """Minimum and maximum in the wrong order turn a channel over, by the rules of EDF; nobody may miss it."""
+    for offset, text in ((104, "1000"), (112, "-1000")):
+        field(good, offset, "C3", text)
+    note = "1 channels with a physical range from high to low, which turns them over, such as EEG C3-REF"
+    assert parse_and_check(good) == [note]
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,8 @@ def test_pairs_are_taken_as_recorded() -> None:
     assert found.terms == (((0, 1),), ((1, 1),), ((2, -1),), ((3, -1),))
     assert found.notes == ("has 2 channels T8-P8; the first is used",)
     assert found.derive(np.array([[1.0], [2.0], [3.0], [4.0]]))[:, 0].tolist() == [1, 2, -3, -4]
-    with pytest.raises(UnusableRecording, match=r"has no T3-C3, C3-CZ, .* needs: neither as a channel nor as two"):
+    advice = r"and \d+ more\. They are pairs of electrodes: name those that you want in a list as montage$"
+    with pytest.raises(UnusableRecording, match=rf"has no T3-C3, C3-CZ, .* neither as a channel nor as two.*{advice}"):
         derive(CHB_MIT)
     with pytest.raises(UnusableRecording, match="has no FP1, "):
         derive(CHB_MIT, "mono19")
@@ -173,6 +174,14 @@ def test_alternatives_that_cannot_be_told_apart_are_refused() -> None:
         derive(["BTEleft SD"], WEARABLE)
     pair = derive(["F7-REF", "FP1-REF", "F3-REF"], ["FP1-T3 | FP1-F7", "F3"])
     assert pair.terms[0] == ((0, 1), (1, -1)) and len(pair.sources) == 3
+
+
+@pytest.mark.parametrize("names", [["T8-P8-0", "T8-P8-1"], ["T8-P8", "T4-T6"]])
+def test_two_names_of_one_channel_are_refused(names: list[str]) -> None:
+    """A montage does not have a channel twice under two names, which would weigh double."""
+    with pytest.raises(UnusableRecording, match=f"has only T8-P8 for both {names[0]} and {names[1]}; its channels are"):
+        derive(CHB_MIT, names)
+    assert len(derive(CHB_MIT, ["T8-P8", "P8-T8"]).names) == 2
 
 
 def test_find_derivation_names_the_missing() -> None:

@@ -254,6 +254,19 @@ def test_time_stamps_without_a_gap_change_nothing(tmp_path: Path) -> None:
         assert (found.bad is not None) == bad
 
 
+def test_gaps_count_whatever_the_header_is_named(tmp_path: Path) -> None:
+    """Time stamps are read where there are annotations, though the header does not name EDF+."""
+    path = write(tmp_path)
+    stamp(path, [*range(60), *range(70, 130)], "")
+    found, _ = read(tmp_path)
+    assert found.facts["notes"] == ["has 1 gaps of 10 s in all by its time stamps; no segment spans one"]
+    assert found.facts["seconds"] == 130
+    path = write(tmp_path)
+    stamp(path, [None] * 120, "")
+    found, _ = read(tmp_path)
+    assert found.facts["notes"] == ["EDF without a time stamp in record 1; taken as without gaps"]
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_rate_a_hair_off_is_resampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool) -> None:
     """A sine of 5 Hz stays one of 5 Hz in the time of the recording."""

@@ -17,6 +17,7 @@ from blindtune.datasets.corpus.survey import Candidate, Survey, fold_group
 from blindtune.datasets.eeg import discovery
 from blindtune.datasets.eeg.config import EegConfig, EegCorruption, SimulatedEegConfig
 from blindtune.datasets.eeg.edf_header import Stretch
+from blindtune.datasets.eeg.errors import UnusableRecording
 from blindtune.datasets.eeg.montages import ELECTRODES
 from blindtune.datasets.eeg.simulated.corpus import list_pieces
 from blindtune.datasets.eeg.survey import OpenRecording
@@ -317,6 +318,22 @@ def test_survey_refuses_the_code_of_another_patient(tmp_path: Path) -> None:
     patch(path, 8, "P07 F X X", 80)
     found = OpenRecording(tmp_path, one, "train", eeg_config(patient="(a)", leaks="report"), patients={"p07"}).survey()
     assert found.bad is None and found.facts["notes"] == ["is of the patient P07 by its header, of a by its path"]
+
+
+def test_a_disk_that_fails_makes_one_bad_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that cannot be read, and so not digested, is bad; the others go on."""
+    write(tmp_path, [])
+
+    def fail_to_read(*_: object) -> None:
+        raise UnusableRecording("cannot be read (Input/output error)")
+
+    def fail_to_digest(path: Path) -> None:
+        raise UserError(f"{path}: cannot be read (Input/output error).")
+
+    monkeypatch.setattr("blindtune.datasets.eeg.survey.RecordingFile", fail_to_read)
+    monkeypatch.setattr("blindtune.datasets.eeg.survey.digest_file", fail_to_digest)
+    found = lone(tmp_path)
+    assert found.bad == "cannot be read (Input/output error)" and found.sha256 == {}
 
 
 def test_cut_finds_the_stretch_of_each_candidate_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

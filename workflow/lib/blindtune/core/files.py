@@ -206,13 +206,15 @@ def json_writer(value: Any) -> Callable[[Path], None]:
 def tsv_writer(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Callable[[Path], None]:
     """Return a function that writes a tab-separated table, for `write_atomically` and `FileTransaction`.
 
+    Bytes of a file name that are not UTF-8 are written as an escape, since no table may fail for the name of a file.
+
     Args:
         columns: The header.
         rows: The cells of each row.
     """
 
     def write(part: Path) -> None:
-        with part.open("w", encoding="utf-8", newline="") as stream:
+        with part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
             writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
             writer.writerow(columns)
             writer.writerows(rows)

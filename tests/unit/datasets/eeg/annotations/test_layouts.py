@@ -715,6 +715,40 @@ def test_table_with_columns_next_to_the_label(tmp_path: Path) -> None:
         assert read(tmp_path, RECORDINGS | {"annotations.csv": table}, "x/a.edf").seizures == [(1.0, 2.0)]
 
 
+@pytest.mark.parametrize("pattern", [None, "a.*"])
+def test_table_rows_of_a_copy(tmp_path: Path, pattern: str | None) -> None:
+    """A row of a file that is not used is refused, since its seizure would be lost; a bare name is of the one used."""
+    tree = ["a.bdf", "a.edf", "annotations.csv"]
+    config = eeg_config(files=pattern)
+    (tmp_path / "annotations.csv").write_text("file,start,stop\na.bdf,1,2\n")
+    reason = r"line 2: a\.bdf is not used, since it is a copy of a\.edf by its name\. Name that one, or remove the row"
+    with pytest.raises(UserError, match=reason):
+        create_reader(tmp_path, tree, tree[:2], config)
+    own = create_reader(tmp_path, tree, tree[:1], eeg_config(files="*.bdf"))
+    assert own.read(RecordingTimes("a.bdf", 60.0)).seizures == [(1.0, 2.0)]
+    (tmp_path / "annotations.csv").write_text("file,start,stop\na,1,2\n")
+    found = create_reader(tmp_path, tree, tree[:2], config).read(RecordingTimes("a.edf", 60.0))
+    assert found.seizures == [(1.0, 2.0)]
+
+
+def test_table_of_names_that_begin_with_a_hash(tmp_path: Path) -> None:
+    """A line that begins with # is a row if it is of a recording, and else a comment of any content."""
+    table = '# by me\nfile,start,stop\n# "so, or so\n#1.edf,1,2\n# 1,3,4\n#2.edf,5,6\n'
+    assert read(tmp_path, {"#1.edf": None, "annotations.csv": table}, "#1.edf").seizures == [(1.0, 2.0)]
+
+
+def test_event_labels_have_no_pattern_but_the_asterisk(tmp_path: Path) -> None:
+    """Brackets and question marks are letters: sz? is not sz1, and [sz] is not s."""
+    labels = {"seizure": ["[sz]*"], "other": ["sz?"]}
+    for label, seizures in (("sz?", []), ("[SZ] left", [(1.0, 2.0)])):
+        files = {"a.edf": None, "annotations.csv": f"file,start,stop,label\na,1,2,{label}\n"}
+        assert read(tmp_path, files, "a.edf", event_labels=labels).seizures == seizures
+    for label in ("sz1", "spike"):
+        files = {"a.edf": None, "annotations.csv": f"file,start,stop,label\na,1,2,{label}\n"}
+        with pytest.raises(UnusableRecording, match=f"label '{label}' is unknown"):
+            read(tmp_path, files, "a.edf", event_labels=labels)
+
+
 def test_table_elsewhere(tmp_path: Path) -> None:
     """A table may be anywhere; a wrong row makes its recording unusable, a recording without rows is not annotated."""
     (tmp_path / "marks.csv").write_text("file,start,stop,label\na,3,2,seizure\nx/b,1,2,fit\n")
@@ -745,3 +779,7 @@ def test_auto_refuses_two_layouts_and_none(tmp_path: Path) -> None:
     inside(tmp_path, [(1.0, 1.0, "x")], seizure=["x"])
     with pytest.raises(UserError, match=r"1 of 1 recordings that were opened hold annotations inside \(EDF\+\)"):
         create_reader(tmp_path, ["a.edf"], ["a.edf"], eeg_config())
+    (tmp_path / "b.edf.gz").write_bytes(gzip.compress((tmp_path / "a.edf").read_bytes()))
+    (tmp_path / "c.edf.gz").write_bytes(b"no gzip")
+    with pytest.raises(UserError, match=r"1 of 2 recordings that were opened hold annotations inside \(EDF\+\)"):
+        create_reader(tmp_path, ["b.edf.gz", "c.edf.gz"], ["b.edf.gz", "c.edf.gz"], eeg_config())

@@ -1,6 +1,7 @@
 """A user's tree of raw files, checked before any job runs."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -8,29 +9,42 @@ from pathlib import Path
 from blindtune.core.errors import UserError
 from blindtune.core.paths import check_input_path
 
+#: Paths by which one folder may be found below another, by links.
+MAX_PATHS = 8
+
 
 def files_below(folder: Path) -> list[str]:
     """Return the sorted paths of all files below a folder, with slashes; follow links and skip hidden files.
+
+    A folder with several paths is listed by each: ``train/P01``, a link to ``all/P01``, says in which split it is.
 
     Args:
         folder: the folder to search.
 
     Raises:
-        UserError: there is no such folder, or it or a folder in it cannot be read; nothing in there may be missed.
+        UserError: there is no such folder, or it or a folder in it cannot be read; nothing in there may be missed. Or
+            a folder has more than `MAX_PATHS` paths.
     """
     if not folder.is_dir():
         raise UserError(f"folder: {folder} is not a folder. Give that of the corpus.")
     found: list[str] = []
-    visited: set[tuple[int, int]] = set()
+    above: dict[Path, frozenset[tuple[int, int]]] = {}
+    paths: Counter[tuple[int, int]] = Counter()
     for parent, folders, names in os.walk(folder, onerror=_unreadable, followlinks=True):
-        status = Path(parent).stat()
+        path = Path(parent)
+        status = path.stat()
+        here = status.st_dev, status.st_ino
+        inside = above.get(path.parent, frozenset())
         # A link to a folder above would be followed for ever.
-        if (status.st_dev, status.st_ino) in visited:
+        if here in inside:
             folders.clear()
             continue
-        visited.add((status.st_dev, status.st_ino))
+        above[path] = inside | {here}
+        paths[here] += 1
+        if paths[here] > MAX_PATHS:
+            raise UserError(f"folder: {parent} is found by more than {MAX_PATHS} paths, by links. Remove some of them.")
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        below = Path(parent).relative_to(folder)
+        below = path.relative_to(folder)
         found += [(below / name).as_posix() for name in names if not name.startswith(".")]
     return sorted(found)
 

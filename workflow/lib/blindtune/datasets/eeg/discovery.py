@@ -8,7 +8,7 @@ Names of BIDS, CHB-MIT and Siena begin with the patient.
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
@@ -67,11 +67,13 @@ class FileTree:
         files: all of them, sorted; hidden ones are not seen.
         recordings: those that count as recordings, readable or not.
         ignored: recordings that do not count, and why.
+        copies: those of them that are a copy of a recording by their name, and that recording.
     """
 
     files: list[str]
     recordings: list[str]
     ignored: dict[str, str]
+    copies: dict[str, str] = field(default_factory=dict)
 
 
 def find_files(folder: Path, config: EegConfig) -> FileTree:
@@ -98,25 +100,43 @@ def sort_files(folder: Path, files: Sequence[str], config: EegConfig) -> FileTre
     Raises:
         UserError: none of them is a recording that can be read.
     """
-    there = set(files)
     recordings, ignored = [], {}
     for file in sorted(files):
         suffix = formats.split_suffix(file)[1]
         if suffix in formats.OTHERS:
             ignored[file] = f"is of a format that is not read ({formats.OTHERS[suffix]})"
         elif suffix in formats.RECORDINGS:
-            reason = _reason_to_ignore(file, there, config)
+            reason = _reason_to_ignore(file, config)
             if reason is None:
                 recordings.append(file)
             else:
                 ignored[file] = reason
     if not recordings:
         raise UserError(_explain_none(folder, ignored, config))
-    return FileTree(sorted(files), recordings, ignored)
+    copies = _find_copies(recordings)
+    ignored |= {file: f"is a copy of {PurePosixPath(first).name} by its name" for file, first in copies.items()}
+    return FileTree(sorted(files), [file for file in recordings if file not in copies], ignored, copies)
 
 
-def _reason_to_ignore(file: str, there: set[str], config: EegConfig) -> str | None:
-    """Return why a file with the suffix of a recording does not count as one; None if it does."""
+def _find_copies(recordings: Sequence[str]) -> dict[str, str]:
+    """Return recordings whose names differ from that of another in the suffix alone, and that other.
+
+    One annotation cannot be of two recordings. The first format counts, and of one format the suffix in lower case.
+    """
+
+    def rank(file: str) -> tuple[int, bool]:
+        suffix = formats.split_suffix(file)[1]
+        return formats.RECORDINGS.index(suffix), not file.endswith(suffix)
+
+    first: dict[str, str] = {}
+    for file in sorted(recordings, key=rank):
+        first.setdefault(formats.split_suffix(file)[0], file)
+    found = {file: first[formats.split_suffix(file)[0]] for file in recordings}
+    return {file: other for file, other in found.items() if other != file}
+
+
+def _reason_to_ignore(file: str, config: EegConfig) -> str | None:
+    """Return why a file with the suffix of a recording does not count as one, by itself; None if it does."""
     path, name = PurePosixPath(file), formats.name_of(file)
     if config.files is not None:
         return None if matches_glob(config.files, file) else f"does not match files: {config.files!r}"
@@ -126,11 +146,6 @@ def _reason_to_ignore(file: str, there: set[str], config: EegConfig) -> str | No
             return f"is in {copies[0]}, which holds no raw data in BIDS"
         if (ending := name.rpartition("_")[2]) in _BIDS_OTHERS:
             return f"is not EEG by its name (_{ending})"
-    base, suffix = formats.split_suffix(file)
-    # One annotation cannot be of two recordings.
-    for other in formats.RECORDINGS[: formats.RECORDINGS.index(suffix)]:
-        if found := next((name for name in (base + other, base + other.upper()) if name in there), None):
-            return f"is a copy of {PurePosixPath(found).name} by its name"
     return None
 
 

@@ -17,7 +17,9 @@ Accepted:
 - -1 as the number of records (not filled in), if the size gives a whole number;
 - any order and names of channels that `blindtune.datasets.eeg.montages` knows;
 - records of any length, and so any sampling rate; channels may have different ones;
-- gaps: the time stamps of the records of EDF+ and BDF+ are read, and what follows a gap is another stretch.
+- gaps: the time stamps of the records of EDF+ and BDF+ are read, and what follows a gap is another stretch. They are
+  read where there is a channel of annotations, whether the header names EDF+ or not;
+- a physical range from the higher to the lower value, with which a writer turns a channel over, with a note.
 """
 
 import re
@@ -255,6 +257,10 @@ def check_header(header: Header, channels: list[int], min_rate: float) -> list[s
     if len(rates) > 1:
         notes.append(f"needed channels at different rates: {', '.join(f'{float(rate):g} Hz' for rate in rates)}")
     notes += [f"sampled at {float(rate):.9g} Hz, from which it is resampled" for rate in rates if rate.denominator != 1]
+    if turned := [signal.label for signal in signals if signal.physical[0] > signal.physical[1]]:
+        notes.append(
+            f"{len(turned)} channels with a physical range from high to low, which turns them over, such as {turned[0]}"
+        )
     return notes + _check_start(header)
 
 
@@ -275,13 +281,13 @@ def find_stretches(
         UnusableRecording: the recording is interrupted and a record has no time stamp, or time goes backwards.
     """
     whole = [Stretch(0, header.n_complete_records, 0.0, float(header.seconds))]
-    if "+" not in header.kind:
+    if "+" not in header.kind and not any(label in ANNOTATIONS for label in header.labels):
         return whole, []
     stamps, missing = _read_stamps(header, peek)
     if missing is not None:
         if header.is_interrupted:
             raise UnusableRecording(f"is an interrupted recording ({header.kind}) without a time stamp {missing}")
-        return whole, [f"{header.kind} without a time stamp {missing}; taken as without gaps"]
+        return whole, [f"{header.kind or 'EDF'} without a time stamp {missing}; taken as without gaps"]
     notes = []
     if stamps[0] >= 1:
         notes.append(f"begins at {stamps[0]:g} s by its time stamps, which count from there")
@@ -387,12 +393,18 @@ def _check_size(header: Header) -> list[str]:
             "may be cut; if it was not closed properly, remove the last record"
         )
     if held < header.records:
-        raise UnusableRecording(f"is truncated: the header says {header.records} records, the file holds {held:.2f}")
+        raise UnusableRecording(f"is truncated: {_compare_records(header, held)}")
     if held != header.records:
-        raise UnusableRecording(
-            f"does not end where it should: the header says {header.records} records, the file holds {held:.2f}"
-        )
+        raise UnusableRecording(f"does not end where it should: {_compare_records(header, held)}")
     return []
+
+
+def _compare_records(header: Header, held: float) -> str:
+    text = f"{held:.2f}"
+    if text == f"{header.records:.2f}":
+        rest = (header.size - header.head_bytes) % header.record_bytes
+        text = f"{header.n_complete_records} and {rest} bytes more"
+    return f"the header says {header.records} records, the file holds {text}"
 
 
 def _check_signal(signal: Signal) -> None:

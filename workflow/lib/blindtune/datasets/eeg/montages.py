@@ -182,7 +182,7 @@ def find_derivation(labels: Sequence[str], montage: Montage) -> Derivation:
     missing = [channel for channel, terms in zip(montage.channels, found, strict=True) if not terms]
     if missing:
         raise UnusableRecording(leads.explain(missing, montage))
-    leads.check_alternatives(montage.channels, found)
+    leads.check_distinct(montage.channels, found)
     return leads.derivation(montage.channels, [terms for terms in found if terms])
 
 
@@ -229,12 +229,12 @@ class _Leads:
                 return terms
         return None
 
-    def check_alternatives(self, channels: Sequence[str], found: Sequence[tuple[tuple[int, int], ...] | None]) -> None:
-        """Refuse alternatives of which one was taken for two channels of the montage."""
+    def check_distinct(self, channels: Sequence[str], found: Sequence[tuple[tuple[int, int], ...] | None]) -> None:
+        """Refuse channels of the montage that are the same of the file: alternatives, or two names of one."""
         taken: dict[tuple[tuple[int, int], ...], str] = {}
         for channel, terms in zip(channels, found, strict=True):
             other = taken.setdefault(terms or (), channel)
-            if other != channel and OR in channel + other:
+            if other != channel:
                 labels = " and ".join(self.labels[number] for number, _ in terms or ())
                 raise UnusableRecording(
                     f"has only {labels} for both {other} and {channel}; its channels are {self._listed()}"
@@ -346,9 +346,12 @@ class _Leads:
             for name in needed
         }
         described = [f"{name} against {' and '.join(found)}" for name, found in against.items() if found]
+        pairs = sum(is_place(lead.first) and is_place(lead.second) for lead in self.leads)
+        is_bipolar = montage.name in CHANNELS and not self.common and pairs > 1
+        advice = ". They are pairs of electrodes: name those that you want in a list as montage" if is_bipolar else ""
         return (
             f"has no {', '.join(missing)}, which {montage.name} needs: neither as a channel nor as two channels with a "
-            f"reference in common ({'; '.join(described[:MAX_LISTED])}); its channels are {self._listed()}"
+            f"reference in common ({'; '.join(described[:MAX_LISTED])}); its channels are {self._listed()}{advice}"
         )
 
     def _names(self, channel: str) -> list[str]:

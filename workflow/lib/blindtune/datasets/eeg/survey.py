@@ -110,7 +110,12 @@ class OpenRecording(OpenRawFile):
                 result.bad, result.candidates, result.left_out = str(error), [], {}
         except UnusableRecording as error:
             result.bad, result.candidates, result.left_out = str(error), [], {}
-        result.sha256[file] = self._digest()
+        try:
+            result.sha256[file] = self._digest()
+        except UserError:
+            # A disk that fails at one bad recording is no fault of the others.
+            if result.bad is None:
+                raise
         if self._opened is not None and "rate" in result.facts:
             # Another montage takes other channels of the same recording.
             result.content, result.origin = self._opened.channels_digest, self._opened.data_digest
@@ -235,7 +240,11 @@ class OpenRecording(OpenRawFile):
         return self._opened
 
     def _digest(self) -> str:
-        """Return the SHA-256 of the file, good or bad."""
+        """Return the SHA-256 of the file, good or bad.
+
+        Raises:
+            UserError: it cannot be read.
+        """
         if self._opened is not None:
             try:
                 self._opened.finish()

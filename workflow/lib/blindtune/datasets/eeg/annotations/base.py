@@ -287,7 +287,9 @@ def parse_times(where: str, start: str, stop: str) -> Interval:
     try:
         times = parse_number(start), parse_number(stop)
     except ValueError:
-        raise UnusableRecording(f"{where}: {show_value(start)} to {show_value(stop)} are not times") from None
+        raise UnusableRecording(
+            f"{where}: {show_value(start)} to {show_value(stop)} are not times in seconds"
+        ) from None
     return check_times(where, *times)
 
 

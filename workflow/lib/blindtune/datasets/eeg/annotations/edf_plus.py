@@ -7,7 +7,9 @@ They are parsed here and not by edfio, which passes over what its pattern does n
 decimal comma, no end) and reads UTF-8 alone: a seizure that is passed over would be background.
 """
 
+import gzip
 import re
+import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -191,11 +193,11 @@ def _decode(text: bytes) -> tuple[str, bool]:
 def has_annotations(path: Path) -> bool:
     """Return whether the header of a file names a signal of annotations; False if it cannot be read."""
     try:
-        with path.open("rb") as stream:
+        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as stream:
             head = stream.read(_HEAD)
             signals = min(int(head[252:256]), _MAX_SIGNALS)
             labels = stream.read(16 * signals).decode("latin-1")
-    except (OSError, ValueError):
+    except (OSError, EOFError, ValueError, zlib.error):
         return False
     return any(labels[at : at + 16].strip() in ANNOTATIONS for at in range(0, len(labels), 16))
 

@@ -1,7 +1,7 @@
 """What the labels of events mean: the vocabularies of the corpora, and the user's own."""
 
+import re
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 
 from blindtune.datasets.eeg.config import EventLabelsConfig, Kind
 
@@ -90,6 +90,12 @@ class LabelMap:
         self._own: list[tuple[str, Kind]] = [
             (text.casefold(), kind) for kind, texts in listed.items() for text in texts
         ]
+        # No other letter than * is a pattern: sz? and [sz] are labels that people write.
+        self._patterns = [
+            (re.compile(".*".join(map(re.escape, name.split("*"))), re.DOTALL), kind)
+            for name, kind in self._own
+            if "*" in name
+        ]
         self._vocabulary = vocabulary
 
     def kind_of(self, label: str) -> Kind | None:
@@ -98,7 +104,7 @@ class LabelMap:
         for name, kind in self._own:
             if name == text:
                 return kind
-        for name, kind in self._own:
-            if fnmatchcase(text, name):
+        for pattern, kind in self._patterns:
+            if pattern.fullmatch(text):
                 return kind
         return self._vocabulary(text)

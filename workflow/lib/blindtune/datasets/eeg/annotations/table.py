@@ -2,15 +2,17 @@
 
 The file is the path of a recording below the folder, or its name, with or without the suffix. In a table of file, start
 and stop alone each row is a seizure; any other column must be known or next to one of labels, because it may be one. A
-row that names no recording stops the run, because its seizure would pass for background.
+row that names no recording, or a copy that is not used, stops the run, because its seizure would pass for background. A
+line that begins with # is a comment, unless it is a row of a recording whose name does.
 """
 
 import csv
 import difflib
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import dropwhile
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
@@ -30,6 +32,7 @@ from blindtune.datasets.eeg.annotations.base import (
 )
 from blindtune.datasets.eeg.annotations.labels import KNOWN_WORDS, LabelMap, words
 from blindtune.datasets.eeg.config import EegConfig
+from blindtune.datasets.eeg.discovery import sort_files
 from blindtune.datasets.eeg.errors import UnusableRecording
 from blindtune.datasets.eeg.formats import RECORDINGS, split_suffix
 
@@ -88,7 +91,7 @@ class TableReader(AnnotationReader):
         return [self._name]
 
     def check(self) -> None:
-        """Refuse a table that cannot be read, or a row that names no recording.
+        """Refuse a table that cannot be read, or a row that names no recording or a copy that is not used.
 
         Raises:
             UserError: the message names the row, and the recording with the nearest name.
@@ -123,23 +126,32 @@ class TableReader(AnnotationReader):
     @cached_property
     def _rows(self) -> dict[str, list[tuple[int, dict[str, str]]]]:
         """The rows of each recording, with their lines."""
+        by_name: dict[str, set[str]] = defaultdict(set)
+        for file in sorted(self.tree):
+            if split_suffix(file)[1] in RECORDINGS:
+                for name in (file, split_suffix(file)[0]):
+                    by_name[name].add(file)
+                    by_name[PurePosixPath(name).name].add(file)
         try:
             text, _ = read_text(self._path)
-            rows = _parse(self._path.name, text)
+            rows = _parse(self._path.name, text, lambda name: _plain(name) in by_name)
         except UnusableRecording as error:
             raise UserError(f"annotation_table: {self._path}: {error}. Fix it.") from error
-        recordings = [file for file in sorted(self.tree) if split_suffix(file)[1] in RECORDINGS]
-        by_name: dict[str, set[str]] = defaultdict(set)
-        for file in recordings:
-            for name in (file, split_suffix(file)[0]):
-                by_name[name].add(file)
-                by_name[PurePosixPath(name).name].add(file)
+        copies = sort_files(self.folder, sorted(self.tree), self.config).copies if by_name else {}
         found: dict[str, list[tuple[int, dict[str, str]]]] = defaultdict(list)
         for number, row in rows:
-            listed = by_name.get(row["file"].replace("\\", "/").removeprefix("./"), set())
+            listed = by_name.get(_plain(row["file"]), set())
+            # Without a suffix, it is a name of the copies too.
+            listed = listed - copies.keys() or listed
             if len(listed) != 1:
                 raise UserError(self._explain(number, row["file"], listed, list(by_name)))
-            found[next(iter(listed))].append((number, row))
+            (file,) = listed
+            if file in copies:
+                raise UserError(
+                    f"annotation_table: {self._path}, line {number}: {file} is not used, since it is a copy of "
+                    f"{copies[file]} by its name. Name that one, or remove the row."
+                )
+            found[file].append((number, row))
         return dict(found)
 
     def _explain(self, number: int, name: str, listed: set[str], known: list[str]) -> str:
@@ -151,29 +163,51 @@ class TableReader(AnnotationReader):
         return f"{where} is not a recording below {self.folder}{hint}. Correct or remove the row."
 
 
-def _parse(name: str, text: str) -> list[tuple[int, dict[str, str]]]:
-    """Return the rows of a table with their lines, by the names of `_COLUMNS`."""
+def _plain(name: str) -> str:
+    """Return the path or name of a row as recordings have it."""
+    return name.strip().replace("\\", "/").removeprefix("./")
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith("#")
+
+
+def _parse(name: str, text: str, is_recording: Callable[[str], bool]) -> list[tuple[int, dict[str, str]]]:
+    """Return the rows of a table with their lines, by the names of `_COLUMNS`.
+
+    Args:
+        name: name of the table, for messages.
+        text: its text.
+        is_recording: whether a text is the name of a recording.
+    """
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    lines = [(number, line) for number, line in lines if not line.lstrip().startswith("#")]
+    lines = list(dropwhile(lambda one: _is_comment(one[1]), lines))
     if not lines:
         raise UnusableRecording("names no columns")
     delimiter = max(",;\t", key=lines[0][1].count)
-    rows = []
-    for number, line in lines:
-        try:
-            rows.append((number, [field.strip() for field in next(csv.reader([line], delimiter=delimiter))]))
-        except csv.Error as error:
-            raise UnusableRecording(f"line {number}: is not valid CSV ({error})") from error
-    head = [field.lower() for field in rows[0][1]]
-    columns = _find_columns(f"line {rows[0][0]}", head)
-    found = []
-    for number, fields in rows[1:]:
+    first = lines[0][0]
+    head = [field.lower() for field in _split(*lines[0], delimiter)]
+    columns = _find_columns(f"line {first}", head)
+    rows, found = [], []
+    for number, line in lines[1:]:
+        if _is_comment(line) and not any(map(is_recording, line.split(delimiter)[columns["file"] :][:1])):
+            continue
+        fields = _split(number, line, delimiter)
+        rows.append(fields)
         if len(fields) != len(head):
             raise UnusableRecording(f"line {number}: has {len(fields)} fields; the head has {len(head)}")
         found.append((number, {key: fields[at] for key, at in columns.items()}))
     if "label" not in columns:
-        _check_unused(f"line {rows[0][0]}", head, [fields for _, fields in rows[1:]], set(columns.values()))
+        _check_unused(f"line {first}", head, rows, set(columns.values()))
     return found
+
+
+def _split(number: int, line: str, delimiter: str) -> list[str]:
+    """Return the fields of a line."""
+    try:
+        return [field.strip() for field in next(csv.reader([line], delimiter=delimiter))]
+    except csv.Error as error:
+        raise UnusableRecording(f"line {number}: is not valid CSV ({error})") from error
 
 
 def _find_columns(where: str, head: Sequence[str]) -> dict[str, int]:
