@@ -15,6 +15,7 @@ from blindtune.core.files import digest_file
 from blindtune.datasets.corpus import survey as surveys
 from blindtune.datasets.corpus.survey import Candidate, Survey, fold_group
 from blindtune.datasets.eeg import discovery
+from blindtune.datasets.eeg.annotations.registry import READERS
 from blindtune.datasets.eeg.config import EegConfig, EegCorruption, SimulatedEegConfig
 from blindtune.datasets.eeg.edf_header import Stretch
 from blindtune.datasets.eeg.errors import UnusableRecording
@@ -318,6 +319,29 @@ def test_survey_refuses_the_code_of_another_patient(tmp_path: Path) -> None:
     patch(path, 8, "P07 F X X", 80)
     found = OpenRecording(tmp_path, one, "train", eeg_config(patient="(a)", leaks="report"), patients={"p07"}).survey()
     assert found.bad is None and found.facts["notes"] == ["is of the patient P07 by its header, of a by its path"]
+
+
+@pytest.mark.parametrize(
+    ("name", "lost", "text"),
+    [
+        ("a_1.edf", "a_01.csv_bi", ""),
+        ("a_1.edf", "a_01.csv", csv([])),
+        ("sub-a_eeg.edf", "sub-a_task-x_events.tsv", ""),
+    ],
+)
+def test_background_is_no_recording_next_to_a_lost_annotation(tmp_path: Path, name: str, lost: str, text: str) -> None:
+    """A recording without an annotation is not background if one of no recording, maybe its own, is next to it."""
+    layout = "bids" if lost.endswith(".tsv") else "tusz"
+    config = eeg_config(patient="(a)", unannotated="background", annotations=layout)
+    write_edf(tmp_path / "x" / name, noise(30, 100), 100)
+    tree = [f"x/{name}", "x/a_2.edf", f"y/{lost}", "x/a_2.csv_bi", "x/sub-a_run-2_eeg.edf", "x/people.csv"]
+    (tmp_path / "x" / "people.csv").write_text("name,age\n")
+    (tmp_path / "x" / lost).write_text(text)
+    for files, bad in ((tree, False), ([*tree, f"x/{lost}"], True)):
+        one = discovery.Recording(f"x/{name}", "a", None, None)
+        found = OpenRecording(tmp_path, one, "train", config, READERS[layout](tmp_path, files, config)).survey()
+        assert (f"but {lost} is there, which is of no recording; correct its name" in (found.bad or "")) == bad
+        assert bad or found.facts["annotations"] == "none"
 
 
 def test_a_disk_that_fails_makes_one_bad_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -395,13 +395,23 @@ class OpenRecording(OpenRawFile):
             )
 
     def _annotations(self, header: Header, seconds: float) -> Annotations | None:
-        """Return the annotations within the recording; None if it has none and is background for that."""
+        """Return the annotations within the recording; None if it has none and is background for that.
+
+        Raises:
+            UnusableRecording: they cannot be used, or it has none and next to it are some of no recording.
+        """
         times = RecordingTimes(self._recording.file, seconds, _time_of_day(header.time), self._file)
         try:
             return self._reader.read(times).within(seconds)
-        except Unannotated:
+        except Unannotated as error:
             if self._config.unannotated != "background":
                 raise
+            # Seizures under a misspelt name would be background.
+            if lost := self._reader.list_lost(PurePosixPath(self._recording.file).parent):
+                raise UnusableRecording(
+                    f"{error}, but {PurePosixPath(lost[0]).name} is there, which is of no recording; correct its name, "
+                    "or move it away"
+                ) from error
             return None
 
     def _sound(

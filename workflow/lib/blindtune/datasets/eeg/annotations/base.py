@@ -24,6 +24,7 @@ from blindtune.core.files import read_regular_file
 from blindtune.core.validation import show_value
 from blindtune.datasets.eeg.config import EegConfig, Kind
 from blindtune.datasets.eeg.errors import UnusableRecording
+from blindtune.datasets.eeg.formats import RECORDINGS, split_suffix
 from blindtune.datasets.eeg.recording_file import RecordingFile
 
 #: How far beyond the end of a recording an annotation may end, in seconds: the corpus rounds to whole records.
@@ -171,6 +172,16 @@ class AnnotationReader:
         """
         raise NotImplementedError
 
+    def list_lost(self, folder: PurePosixPath) -> list[str]:
+        """Return the annotation files in a folder that are of no recording; called for one without an annotation.
+
+        One of them may be its own under a misspelt name. None are known, unless a subclass overrides this method.
+
+        Args:
+            folder: a folder below that of the corpus.
+        """
+        return []
+
     def read(self, recording: RecordingTimes) -> Annotations:
         """Return the annotations of a recording, not yet clipped to it.
 
@@ -182,6 +193,11 @@ class AnnotationReader:
             UnusableRecording: its annotation cannot be used; the text names file and row.
         """
         raise NotImplementedError
+
+    @cached_property
+    def recordings(self) -> list[str]:
+        """All files of the tree with the suffix of a recording, whether they count as one or not; sorted."""
+        return [file for file in sorted(self.tree) if split_suffix(file)[1] in RECORDINGS]
 
 
 class FolderReader(AnnotationReader):

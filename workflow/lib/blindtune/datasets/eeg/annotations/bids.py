@@ -67,6 +67,19 @@ class BidsReader(AnnotationReader):
         """
         return self._names.find(file)
 
+    def list_lost(self, folder: PurePosixPath) -> list[str]:
+        """Return the files of events in a folder that apply to no recording.
+
+        Args:
+            folder: a folder below that of the corpus.
+        """
+        return [name for name in self._lost if PurePosixPath(name).parent == folder]
+
+    @cached_property
+    def _lost(self) -> list[str]:
+        used = {name for file in self.recordings for name in self._names.find(file)}
+        return [file for file in self._names.files if file not in used]
+
     @cached_property
     def _names(self) -> "_Names":
         return _Names(self.tree)
@@ -116,6 +129,11 @@ class _Names:
             path = PurePosixPath(name)
             parts = frozenset(path.name.removesuffix(_SUFFIX).split("_"))
             self._by_folder.setdefault(path.parent, []).append((parts, file))
+
+    @property
+    def files(self) -> list[str]:
+        """All files of events, sorted."""
+        return sorted(self._names.values())
 
     def find(self, file: str) -> list[str]:
         """Return the file of events of a recording, or those of the nearest folder that it may inherit."""

@@ -25,7 +25,7 @@ from blindtune.datasets.eeg.annotations.base import (
     read_text,
 )
 from blindtune.datasets.eeg.errors import UnusableRecording
-from blindtune.datasets.eeg.formats import RECORDINGS, name_of, split_suffix
+from blindtune.datasets.eeg.formats import name_of
 
 _SUFFIX = "-summary.txt"
 _FILE = re.compile(r"file name\s*:\s*(.+)", re.IGNORECASE)
@@ -116,8 +116,7 @@ class ChbMitReader(FolderReader):
         """Return why a recording without a block has no annotation, which one of another name may be."""
         short = ", ".join(PurePosixPath(one).name for one in files)
         folders = {PurePosixPath(file).parent, *(PurePosixPath(one).parent for one in files)}
-        recordings = [one for one in self.tree if split_suffix(one)[1] in RECORDINGS]
-        there = {_key(one) for one in recordings if not folders.isdisjoint(PurePosixPath(one).parents)}
+        there = {_key(one) for one in self.recordings if not folders.isdisjoint(PurePosixPath(one).parents)}
         for name, block in listed:
             if there.isdisjoint(_keys(name)) and block.has_seizures:
                 return UnusableRecording(

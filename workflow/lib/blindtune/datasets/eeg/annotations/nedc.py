@@ -75,6 +75,20 @@ class NedcReader(AnnotationReader):
         """
         return [self._names[name] for name in _list_others(file) if name in self._names]
 
+    def list_lost(self, folder: PurePosixPath) -> list[str]:
+        """Return the annotation files in a folder that are of no recording; of ``.csv`` those with the columns of one.
+
+        Args:
+            folder: a folder below that of the corpus.
+        """
+        here = [name for name in self._lost if PurePosixPath(name).parent == folder]
+        return [name for name in here if not name.lower().endswith(".csv") or _is_annotation(self.folder / name)]
+
+    @cached_property
+    def _lost(self) -> list[str]:
+        used = {name for file in self.recordings for name in _list_others(file)}
+        return sorted(file for name, file in self._names.items() if name not in used)
+
     @cached_property
     def _names(self) -> dict[str, str]:
         return index_names(self.tree, SUFFIXES)

@@ -34,7 +34,7 @@ from blindtune.datasets.eeg.annotations.labels import KNOWN_WORDS, LabelMap, wor
 from blindtune.datasets.eeg.config import EegConfig
 from blindtune.datasets.eeg.discovery import sort_files
 from blindtune.datasets.eeg.errors import UnusableRecording
-from blindtune.datasets.eeg.formats import RECORDINGS, split_suffix
+from blindtune.datasets.eeg.formats import split_suffix
 
 #: Names of a table that `find` takes, at the top of the folder.
 NAMES = ("annotations.csv", "annotations.tsv")
@@ -127,11 +127,10 @@ class TableReader(AnnotationReader):
     def _rows(self) -> dict[str, list[tuple[int, dict[str, str]]]]:
         """The rows of each recording, with their lines."""
         by_name: dict[str, set[str]] = defaultdict(set)
-        for file in sorted(self.tree):
-            if split_suffix(file)[1] in RECORDINGS:
-                for name in (file, split_suffix(file)[0]):
-                    by_name[name].add(file)
-                    by_name[PurePosixPath(name).name].add(file)
+        for file in self.recordings:
+            for name in (file, split_suffix(file)[0]):
+                by_name[name].add(file)
+                by_name[PurePosixPath(name).name].add(file)
         try:
             text, _ = read_text(self._path)
             rows = _parse(self._path.name, text, lambda name: _plain(name) in by_name)
