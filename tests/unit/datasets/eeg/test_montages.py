@@ -49,6 +49,8 @@ def derive(labels: list[str], montage: str | list[str] = "tcp20") -> Derivation:
         ("P8", "T6", ""),
         ("M1", "A1", ""),
         ("T8-P8-0", "T4", "T6"),
+        ("EEG C3:M2", "C3", "A2"),
+        ("EEG:Fp1", "FP1", ""),
         ("EEG EKG1-REF", "EKG1", "REF"),
         ("EEG", "EEG", ""),
         ("", "", ""),

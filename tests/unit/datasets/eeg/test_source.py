@@ -81,3 +81,14 @@ def test_recordings_without_a_segment_are_named(tmp_path: Path) -> None:
     assert source.take_notes(found)[1:] == [
         "2 recordings offer no segment: a_1.edf (4 flat segments, 2 loud segments), a_3.edf (nothing was left out)"
     ]
+
+
+def test_log_of_a_batch_names_recordings_without_a_segment(tmp_path: Path) -> None:
+    """Each good recording that offers nothing has a line in the log of its job, however many there are."""
+    for name in "abc":
+        write_edf(tmp_path / f"{name}_1.edf", noise(12, 100, ord(name)), 100).with_suffix(".tse").write_text("version")
+    source = eeg_corpus(folder=str(tmp_path), patient="(.)_")
+    lines: list[str] = []
+    for batch in source.batches():
+        extract_batch(source, batch, tmp_path, tmp_path / "out" / f"{batch}.json", lines.append)
+    assert sorted(lines) == [f"{name}_1.edf: offers no sample (1 intervals that are too short)" for name in "abc"]

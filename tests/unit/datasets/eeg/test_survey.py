@@ -311,6 +311,8 @@ def test_survey_refuses_the_code_of_another_patient(tmp_path: Path) -> None:
         ("p07 F X X", {"a", "P07"}, "is of the patient p07 by its header, of a by its path"),
         ("A07 F X X", {"a", "a07"}, "is of the patient A07 by its header, of a by its path"),
         ("07 F X X", {"a", "07"}, None),
+        ("X F X P07 more", {"a", "P07"}, "is of the patient P07 by its header, of a by its path"),
+        ("a F P07 Someone", {"a", "P07"}, None),
         ("", {"a"}, None),
     ):
         patch(path, 8, code, 80)

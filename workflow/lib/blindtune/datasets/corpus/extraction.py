@@ -39,7 +39,8 @@ def extract_batch(
         batch: name of one of its batches.
         folder: folder of the corpus.
         path: path of the JSON, which is written last; the arrays go into a folder next to it.
-        log: called with a line about each bad file, and about each oddity of a file that does not matter.
+        log: called with a line about each bad file, each good one without a sample, and each oddity of a file that does
+            not matter.
 
     Raises:
         UserError: a file is gone, its content stops the run, or it is bad and ``strict`` is true.
@@ -51,6 +52,8 @@ def extract_batch(
         survey = _extract_file(source, raw, folder, path)
         for line in [survey.bad] if survey.bad is not None else survey.facts.get("notes", []):
             log(f"{survey.file}: {line}")
+        if survey.bad is None and survey.skipped is None and not survey.candidates:
+            log(f"{survey.file}: offers no sample ({survey.explain_empty()})")
         surveys.append(survey)
     write_json(path, Extract(surveys=surveys).model_dump(mode="json"))
 

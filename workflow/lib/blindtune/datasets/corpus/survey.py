@@ -64,6 +64,11 @@ class Survey(BaseModel):
         default=None, exclude_if=is_none, description="the whole file, if eval has event-based scores"
     )
 
+    def explain_empty(self) -> str:
+        """Return what each rule has left out of a file that offers no sample, over all classes."""
+        totals = {rule: sum(by_class.values()) for rule, by_class in self.left_out.items()}
+        return ", ".join(f"{count} {rule}" for rule, count in sorted(totals.items())) or "nothing was left out"
+
 
 def draw_samples(surveys: list[Survey], classes: list[str], sizes: Sizes, seed: int) -> dict[str, list[Candidate]]:
     """Draw samples for every split, the same number of each class.

@@ -88,6 +88,7 @@ class Header:
         date: date of the start as written.
         time: time of the start as written.
         patient: code of the patient, the first word of the identification.
+        name: name of the patient, the fourth word of it in EDF+; empty if there is none.
         sample_bytes: bytes of a sample: 2, or 3 in BDF.
     """
 
@@ -99,6 +100,7 @@ class Header:
     date: str
     time: str
     patient: str = ""
+    name: str = ""
     sample_bytes: int = 2
 
     @cached_property
@@ -192,6 +194,7 @@ def parse_header(content: bytes, size: int | None = None) -> Header:
         raise UnusableRecording("is cut in its header")
     if _parse_integer(head[184:192], "size of the header") != _HEAD * (1 + channels):
         raise UnusableRecording("has a header whose size does not fit its number of channels")
+    identification = [*_text(head[8:88]).split(), "", "", "", ""]
     return Header(
         kind=_text(head[192:236])[:5].strip(),
         records=_parse_integer(head[236:244], "number of records"),
@@ -200,7 +203,8 @@ def parse_header(content: bytes, size: int | None = None) -> Header:
         size=len(content) if size is None else size,
         date=_text(head[168:176]),
         time=_text(head[176:184]),
-        patient=(_text(head[8:88]).split() or [""])[0],
+        patient=identification[0],
+        name=identification[3],
         sample_bytes=_VERSIONS[version],
     )
 

@@ -49,7 +49,7 @@ _PREFIX = re.compile(r"(?:EEG|POL)[\s_:.-]+(?=\S)", re.IGNORECASE)
 _PLACE = re.compile(
     r"(?:N|FP|AFP|AF|AFF|F|FFT|FFC|FT|FC|FTT|FCC|C|T|TTP|CCP|TP|CP|TPP|CPP|P|PPO|PO|POO|O|OI|I|A)(?:Z|\d{1,2}H?)"
 )
-_SEPARATOR = re.compile(r"\s*[-_/\u2013]\s*|\s+")
+_SEPARATOR = re.compile(r"\s*[-_/:\u2013]\s*|\s+")
 
 
 @dataclass(frozen=True)
@@ -143,8 +143,9 @@ def list_alternatives(channel: str) -> list[str]:
 def parse_label(label: str) -> Lead:
     """Return what a channel measures, by its label.
 
-    ``EEG FP1-REF`` and ``EEG FP1-LE`` (TUSZ), ``Fp1.`` (PhysioNet), ``POL Fp1`` (Nihon Kohden), ``EEG Fp1 - REF`` and
-    ``FP1`` are all of FP1; case does not matter. Names of today are replaced by the older ones: T7 by T3.
+    ``EEG FP1-REF`` and ``EEG FP1-LE`` (TUSZ), ``Fp1.`` (PhysioNet), ``POL Fp1`` (Nihon Kohden), ``EEG Fp1:M2``
+    (Compumedics), ``EEG Fp1 - REF`` and ``FP1`` are all of FP1; case does not matter. Names of today
+    are replaced by the older ones: T7 by T3.
 
     Args:
         label: label of the channel.

@@ -94,7 +94,7 @@ class EegSource(Corpus):
         if bare:
             notes.append(f"{bare} recordings without an annotation count as background (unannotated)")
         if empty := [survey for survey in surveys if not survey.candidates]:
-            named = [f"{survey.file} ({_explain_empty(survey)})" for survey in empty[:MAX_LISTED]]
+            named = [f"{survey.file} ({survey.explain_empty()})" for survey in empty[:MAX_LISTED]]
             more = [f"and {len(empty) - MAX_LISTED} more"] if len(empty) > MAX_LISTED else []
             notes.append(f"{len(empty)} recordings offer no segment: {', '.join([*named, *more])}")
         same = list_same_patients(self._recordings.values(), self.config)
@@ -172,12 +172,6 @@ class EegSource(Corpus):
 
     def _create_reader(self, folder: Path) -> AnnotationReader:
         return create_reader(folder, self._tree.files, self._tree.recordings, self.config)
-
-
-def _explain_empty(survey: Survey) -> str:
-    """Return what each rule has left out of a recording, over both classes."""
-    totals = {rule: sum(by_class.values()) for rule, by_class in survey.left_out.items()}
-    return ", ".join(f"{count} {rule}" for rule, count in sorted(totals.items())) or "nothing was left out"
 
 
 def _limit(events: Counter[str]) -> dict[str, int]:

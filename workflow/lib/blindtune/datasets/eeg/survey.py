@@ -291,18 +291,19 @@ class OpenRecording(OpenRawFile):
         return edf_header.check_header(self._header, self._channels, self._config.sfreq)
 
     def _check_patient(self) -> list[str]:
-        """Refuse a recording whose header has the code of another patient of the corpus; return it as a note.
+        """Refuse a recording whose header has the code or name of another patient of the corpus; return it as a note.
 
         Any other code is not used, and stays in the header: it may be a name.
         """
-        code, patient = self._header.patient, self._recording.patient
-        folded = fold_group(code)
-        if len(code) < MIN_CODE or folded == fold_group(patient) or folded not in self._patients:
-            return []
-        text = f"is of the patient {code} by its header, of {patient} by its path"
-        if self._config.leaks == "report":
-            return [text]
-        raise UnusableRecording(text)
+        patient = self._recording.patient
+        for code in (self._header.patient, self._header.name):
+            folded = fold_group(code)
+            if len(code) >= MIN_CODE and folded != fold_group(patient) and folded in self._patients:
+                text = f"is of the patient {code} by its header, of {patient} by its path"
+                if self._config.leaks == "report":
+                    return [text]
+                raise UnusableRecording(text)
+        return []
 
     def _fill(self, result: Survey) -> None:
         config = self._config
