@@ -300,6 +300,12 @@ def test_survey_refuses_a_wrong_scale(tmp_path: Path) -> None:
     assert (lone(tmp_path).bad or "").startswith("has a median amplitude of 4.2")
 
 
+def test_a_flat_recording_is_called_flat(tmp_path: Path) -> None:
+    """A recording without any signal is not said to have a wrong unit."""
+    write_edf(tmp_path / "a.edf", np.zeros((21, 3000)), 100).with_suffix(".tse").write_text(tse([(5, 8, "bckg")]))
+    assert lone(tmp_path).bad == "has a median amplitude of 0 uV: most of its channels are flat most of the time"
+
+
 def test_survey_refuses_the_code_of_another_patient(tmp_path: Path) -> None:
     """A header with the code of another patient of the corpus makes the recording bad; any other code is not used."""
     path = write(tmp_path, [])

@@ -389,6 +389,8 @@ class OpenRecording(OpenRawFile):
         """Refuse a recording whose unit or scale must be wrong, by the amplitudes of its parts in microvolts."""
         config = self._config
         median = float(np.median(amplitudes))
+        if median == 0:
+            raise UnusableRecording("has a median amplitude of 0 uV: most of its channels are flat most of the time")
         if not config.min_amplitude <= median <= config.max_amplitude:
             raise UnusableRecording(
                 f"has a median amplitude of {median:.3g} uV, outside {config.min_amplitude:g} to "
