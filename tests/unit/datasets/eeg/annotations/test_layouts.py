@@ -731,6 +731,20 @@ def test_table_rows_of_a_copy(tmp_path: Path, pattern: str | None) -> None:
     assert found.seizures == [(1.0, 2.0)]
 
 
+def test_table_that_is_missing_or_no_text(tmp_path: Path) -> None:
+    """A table that is not there or not text is refused with its path once and what to do."""
+    config = eeg_config(annotations="table")
+    with pytest.raises(UserError, match=r"annotations: table: .* holds no annotations\.csv\. Write it there, or set"):
+        create_reader(tmp_path, ["a.edf"], ["a.edf"], config)
+    with pytest.raises(UserError, match=r"annotation_table: there is no file .*/gone\.csv\. Correct the path"):
+        create_reader(tmp_path, ["a.edf"], ["a.edf"], eeg_config(annotation_table=str(tmp_path / "gone.csv")))
+    (tmp_path / "annotations.csv").write_bytes("file,start,stop\n".encode("utf-16"))
+    with pytest.raises(
+        UserError, match=r"/annotations\.csv: cannot be read \(it is not text, or text in UTF-16\)\. Fix"
+    ):
+        create_reader(tmp_path, ["a.edf", "annotations.csv"], ["a.edf"], config)
+
+
 def test_table_of_names_that_begin_with_a_hash(tmp_path: Path) -> None:
     """A line that begins with # is a row if it is of a recording, and else a comment of any content."""
     table = '# by me\nfile,start,stop\n# "so, or so\n#1.edf,1,2\n# 1,3,4\n#2.edf,5,6\n'

@@ -91,11 +91,17 @@ class TableReader(AnnotationReader):
         return [self._name]
 
     def check(self) -> None:
-        """Refuse a table that cannot be read, or a row that names no recording or a copy that is not used.
+        """Refuse a table that is missing or cannot be read, or a row that names no recording or an unused copy.
 
         Raises:
             UserError: the message names the row, and the recording with the nearest name.
         """
+        if not self._path.is_file():
+            if self.config.annotation_table is None:
+                raise UserError(
+                    f"annotations: table: {self.folder} holds no {NAMES[0]}. Write it there, or set annotation_table."
+                )
+            raise UserError(f"annotation_table: there is no file {self._path}. Correct the path.")
         _ = self._rows
 
     def read(self, recording: RecordingTimes) -> Annotations:
@@ -135,7 +141,8 @@ class TableReader(AnnotationReader):
             text, _ = read_text(self._path)
             rows = _parse(self._path.name, text, lambda name: _plain(name) in by_name)
         except UnusableRecording as error:
-            raise UserError(f"annotation_table: {self._path}: {error}. Fix it.") from error
+            reason = str(error).removeprefix(f"{self._path.name} ")
+            raise UserError(f"annotation_table: {self._path}: {reason}. Fix it.") from error
         copies = sort_files(self.folder, sorted(self.tree), self.config).copies if by_name else {}
         found: dict[str, list[tuple[int, dict[str, str]]]] = defaultdict(list)
         for number, row in rows:
