@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from blindtune.core.errors import UserError
 from blindtune.datasets.base import SPLITS
 from blindtune.datasets.slides.config import SplittingConfig
-from blindtune.datasets.slides.discovery import SlideFile, assign_splits, find_slides, parse_paths, parse_patient
+from blindtune.datasets.slides.discovery import (
+    SlideFile,
+    assign_splits,
+    check_dicom_patients,
+    find_slides,
+    parse_paths,
+    parse_patient,
+)
+from support.dicom_files import write_dicom
 
 V2 = "v2.0.0/svs/train/00707578/s000_2015_04_01/breast/00707578_s000_0hne_0000_a001_lvl000_t000.svs"
 V3 = "v3.0.0/svs/dev/00477780_aaaaaagg/s000_2017/breast/00477780_aaaaaagg_s000_0hne_0000_a005_lvl001_t000.svs"
@@ -118,6 +126,11 @@ def test_assign_splits_by_list(tmp_path: Path):
         ("slide,split\na,test\n", "row 2: needs a slide"),
         ("slide,split\n,dev\n", "row 2: needs a slide"),
         ("slide,split\na,dev\na,eval\n", "row 3: a is in eval here and in dev above"),
+        ("slide,patient,split\na,1,dev\na,2,dev\n", "row 3: a is of the patient '2' here and of '1' above"),
+        ("slide;split\na;dev\n", "needs columns split and slide or patient.* has 'slide;split'"),
+        ("name,split\na,dev\n", "needs columns split and slide or patient"),
+        ("slide,split,split\na,dev,eval\n", "names the column split twice"),
+        ("slide,split\na,b,dev\n", "row 2: has more values than there are columns"),
         ("slide,split\nother,dev\n", "names no slide or patient"),
     ],
 )
@@ -228,6 +241,74 @@ def test_a_dicom_folder_with_one_annotation_is_one_slide(
     assert found.annotations == {f"case/{one}": [f"case/{a}" for a in some] for one, some in annotations.items()}
     assert found.parts == {f"case/{next(iter(annotations))}": [f"case/{name}" for name in parts]}
     assert found.ignored == {}
+
+
+def test_a_flat_folder_of_dicom_files_has_a_slide_for_each_series(tmp_path: Path):
+    """Names say nothing: the headers tell which files are one slide, and whose it is."""
+    of_series = {"1.2": "A", "1.3": "A", "1.4": "B"}
+    files = [("f", "1.2"), ("e", "1.3"), ("d", "1.2"), ("c", "1.4"), ("b", "1.4"), ("a", "1.2")]
+    for name, series in files:
+        write_dicom(tmp_path / f"{name}.dcm", series, of_series[series])
+    tree(tmp_path, "d.xml", "f.csv", "1.3.geojson", "1.4.txt", "z.dcm")
+    found = find_slides(tmp_path)
+    assert found.annotations == {"d.dcm": ["d.xml", "f.csv"], "e.dcm": ["1.3.geojson"], "b.dcm": [], "z.dcm": []}
+    assert found.parts == {"d.dcm": ["a.dcm", "f.dcm"], "e.dcm": [], "b.dcm": ["c.dcm"], "z.dcm": []}
+    assert found.ignored == {"f.csv": "d.xml is read instead", "1.4.txt": "is neither a slide nor an annotation of one"}
+    del found.annotations["z.dcm"]
+    slides = parse_paths(found.annotations, None, found.parts, found.ids)
+    assert {one.file: one.patient for one in slides} == {"b.dcm": "B", "d.dcm": "A", "e.dcm": "A"}
+    # A list may name any file of a slide, or its series.
+    path = tmp_path / "splits.csv"
+    path.write_text("slide,split\na,train\n1.3,train\nc.dcm,dev\n")
+    parts = assign_splits(slides, SplittingConfig(by="list", file=str(path)), 1)
+    assert parts == {"b.dcm": "dev", "d.dcm": "train", "e.dcm": "train"}
+
+
+def test_a_folder_of_one_series_has_its_name(tmp_path: Path):
+    """Files of one series in a folder are one slide, whose annotation may have the name of the folder."""
+    for name in ("1", "2", "3"):
+        write_dicom(tmp_path / f"case/{name}.dcm", "1.2", "")
+    tree(tmp_path, "case.json")
+    found = find_slides(tmp_path)
+    assert (found.annotations, found.parts) == (
+        {"case/1.dcm": ["case.json"]},
+        {"case/1.dcm": ["case/2.dcm", "case/3.dcm"]},
+    )
+    with pytest.raises(UserError, match=r"case/1.dcm: its path gives no patient"):
+        parse_paths(found.annotations, None, found.parts, found.ids)
+
+
+def test_a_patient_in_dicom_is_in_one_split():
+    """The header is compared with what the paths say, unless all slides have the same patient."""
+    splits = {"a.dcm": "train", "b.dcm": "eval", "c.svs": "dev"}
+    check_dicom_patients(splits, {"a.dcm": "anonymous", "b.dcm": "anonymous"})
+    check_dicom_patients(splits, {"a.dcm": "1", "b.dcm": "2"})
+    message = r"a.dcm in train and b.dcm in eval are of one patient in DICOM, '1' \(Patient ID\)"
+    with pytest.raises(UserError, match=message):
+        check_dicom_patients(splits | {"d.dcm": "eval"}, {"a.dcm": "1", "b.dcm": "1", "d.dcm": "2"})
+
+
+def test_names_of_slides_that_differ_in_case_only(tmp_path: Path):
+    """Two such slides may be one, and some systems take their results for one."""
+    tree(tmp_path, "train/p1.svs", "train/P1.SVS", "train/p2.svs")
+    with pytest.raises(UserError, match=r"slides train/P1.SVS and train/p1.svs differ only in the case"):
+        find_slides(tmp_path)
+
+
+def test_a_list_of_splits_can_name_patients_of_slides(tmp_path: Path):
+    """Where names of slides tell nothing, a list tells whose they are."""
+    path = tmp_path / "splits.csv"
+    path.write_text("slide, patient, split\na.svs,X,train\nb,Y,dev\nc.svs,,eval\n")
+    files = {"a.svs": [], "b.svs": [], "c.svs": []}
+    listed = {"a.svs": "X", "b": "Y"}
+    slides = parse_paths(files, "(c)", listed=listed)
+    assert [one.patient for one in slides] == ["X", "Y", "c"]
+    parts = assign_splits(slides, SplittingConfig(by="list", file=str(path)), 1)
+    assert parts == {"a.svs": "train", "b.svs": "dev", "c.svs": "eval"}
+    # One that it does not name is left out and needs no patient, unlike one that it names without.
+    assert [one.patient for one in parse_paths(files, "(z)", listed=listed)] == ["X", "Y", ""]
+    with pytest.raises(UserError, match=r"c.svs: its path gives no patient .* column patient next to slide"):
+        parse_paths(files, "(z)", listed=listed | {"c": ""})
 
 
 def test_names_of_ome_tiffs_and_names_without_a_dot(tmp_path: Path):

@@ -11,7 +11,7 @@ A survey is small; signals and pixels stay in arrays next to it.
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -195,6 +195,17 @@ def check_files_by_group(files: Iterable[tuple[str, str, str]]) -> None:
                 f"{file}: {group} is in {split} and, with {first}, in {before}. A group (patient) belongs to one "
                 "split only: move one of the two, or have patients assigned to the splits."
             )
+
+
+def replace_group(survey: Survey, groups: Mapping[str, str]) -> Survey:
+    """Return the survey of a file with the group that others give it, if they do.
+
+    Args:
+        survey: of the file.
+        groups: group by file.
+    """
+    group = groups.get(survey.file, survey.group)
+    return survey if group == survey.group else survey.model_copy(update={"group": group})
 
 
 def fold_group(group: str) -> str:

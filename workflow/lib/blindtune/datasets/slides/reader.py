@@ -130,6 +130,16 @@ class SlideReader:
             raise BadSlideError(f"its pixels are not square: {x:g} µm wide and {y:g} µm high")
         return f"its pixels are {x:g} µm wide and {y:g} µm high; the width counts"
 
+    def check_full_resolution(self) -> str | None:
+        """Return a remark if the largest level of a slide in DICOM was made from a larger one, which is not there."""
+        if self._handle.properties.get("dicom.ImageType[3]", "").strip().upper() != "RESAMPLED":
+            return None
+        width, height = self.size
+        return (
+            f"its file of the full resolution seems to be missing: its largest, {width} x {height} pixels, is called "
+            "RESAMPLED. Coordinates of regions are taken for pixels of that one"
+        )
+
     def find_scale_in_file(self) -> Scale | None:
         """Return the scale that the file gives: to OpenSlide, to Aperio, or as the resolution of a TIFF."""
         properties = self._handle.properties

@@ -140,7 +140,8 @@ class OpenSlideFile(OpenRawFile):
         annotation = read_annotation(self._folder / self._found.annotation)
         slide.check_annotation(annotation)
         annotation = annotation.resolve_labels({label for labels in settings.classes.values() for label in labels})
-        remarks = [remark for remark in [slide.check_pixels()] if remark is not None]
+        checks = (slide.check_pixels(), slide.check_full_resolution())
+        remarks = [remark for remark in checks if remark is not None]
         annotation, offset = _place_annotation(annotation, slide, settings.annotation_origin)
         result.content = slide.digest_pixels()
         scale = slide.find_scale(annotation.mpp, settings.assumed_mpp)
