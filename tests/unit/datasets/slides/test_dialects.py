@@ -182,7 +182,8 @@ def test_holes_of_every_dialect(tmp_path: Path) -> None:
             "feature 1 (dcis) is a MultiPoint, which has no area",
         ),
         ("a.geojson", feature(None), "feature 1 (dcis) is a feature without a geometry"),
-        ("a.json", dsa({"type": "point", "center": [1, 2, 0]}), "element 1 (layer) is a point, which has no area"),
+        ("a.json", dsa({"type": "point", "center": [1, 2, 0]}), "element 1 (layer) is of the type point, which has no"),
+        ("a.json", dsa({"type": "pixelmap"}), "element 1 (layer) is of the type pixelmap, which is not read"),
         ("a.json", dsa(polyline(closed=False)), "element 1 (dcis) is an open line, which has no area"),
     ],
 )
@@ -191,6 +192,52 @@ def test_shapes_without_area_are_named(tmp_path: Path, name: str, content: Any, 
     found = read(tmp_path, name, content)
     assert found.regions == []
     assert found.unused[0].startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (imagescope(region(HOLE, kind=9, negative=1)), "region 7"),
+        (halo(halo_region("Magic\x85wand", HOLE, negative=1)), "region 1"),
+        (asap(asap_annotation(HOLE, kind="Magic\x85wand")), "annotation 1"),
+    ],
+)
+def test_regions_of_unknown_types_are_outlines(tmp_path: Path, content: str, name: str) -> None:
+    """Such a region can be a hole, without which another one would be too large; its type is named in one line."""
+    found = read(tmp_path, "a.xml", content)
+    assert found.regions[0].polygon.tolist() == [[x, y] for x, y in HOLE]
+    assert found.regions[0].negative == (name != "annotation 1")
+    (text,) = found.unused
+    assert text.startswith(f"{name} (dcis) is used, but not its type ")
+    assert text.isprintable()
+
+
+def test_labels_are_one_line(tmp_path: Path) -> None:
+    """A label with line breaks or codes of a terminal goes into tables and messages without them."""
+    label = "dcis\t(a)\x1b[2J\r\n\u2028"
+    found = read(tmp_path, "a.geojson", feature(polygon(RING), {"classification": {"name": label}}))
+    assert found.regions[0].label == "dcis (a) [2j"
+    (path := tmp_path / "a.csv").write_text("index,label,coord_index,row,column\n0,dc\x00is,0,1,1\n")
+    assert read_annotation(path).regions[0].label == "dc is"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+def test_encodings(tmp_path: Path, encoding: str) -> None:
+    """UTF-8 and, with a mark at its start, UTF-16 are read; other encodings are refused with what to do."""
+    mark = "\ufeff" * (encoding == "utf-16-be")
+    contents = {
+        "a.csv": "index,label,coord_index,row,column\n"
+        + "".join(f"0,größe,{n},{y},{x}\n" for n, (x, y) in enumerate(HOLE)),
+        "a.json": json.dumps(feature(polygon(RING), {"name": "Größe"}), ensure_ascii=False),
+        "a.xml": imagescope(region(HOLE, text="Größe")),
+    }
+    for name, content in contents.items():
+        path = tmp_path / name
+        path.write_bytes((mark + content).encode(encoding))
+        assert read_annotation(path).regions[0].label == "größe"
+        path.write_bytes(content.encode("latin-1"))
+        with pytest.raises(UserError, match=r"not (text )?in UTF-8.*[Ss]ave it"):
+            read_annotation(path)
 
 
 @pytest.mark.parametrize(

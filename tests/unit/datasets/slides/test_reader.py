@@ -92,6 +92,19 @@ def test_find_scale_elsewhere(tmp_path: Path):
         assert slide.choose_geometry(128, None, None) == NATIVE
 
 
+def test_a_scale_that_does_not_count_is_named(tmp_path: Path):
+    """A file of 72 pixels per inch, or with the size of its pixels in OME alone, is bad, and the reason has it."""
+    ome = '<OME><Image><Pixels PhysicalSizeX="0.5"/></Image></OME>'
+    as_tiff(tmp_path / "a.tif", tissue(256, 256), resolution=(72, 72), resolutionunit="INCH", description=ome)
+    message = (
+        r"in the config can\); openslide.mpp-x gives 352.778 and tiff.XResolution gives 352.778 µm per pixel, which "
+    )
+    with closing(SlideReader(tmp_path / "a.tif")) as slide:
+        scale = slide.find_scale(None, None)
+        with pytest.raises(BadSlideError, match=message + r"no slide has; PhysicalSizeX of OME, 0.5, is not read"):
+            slide.choose_geometry(128, 0.5, scale)
+
+
 def test_find_scale_by_objective_power(tmp_path: Path):
     """The objective power gives a scale, after the annotation."""
     head = "Aperio Image Library v12\r\n512x512 (256x256) JPEG/RGB Q=85"

@@ -7,6 +7,7 @@ several properties, or in none.
 
 import hashlib
 import math
+import re
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,9 @@ _GRID, _SQUARE, _MIN_SHOWN = 6, 64, 6
 #: Grey of damaged parts in a small picture, how many of them are divided, and the sides in pixels of the picture from
 #: which they are not.
 _DAMAGED, _MAX_DAMAGED, _MIN_PART = 128, 400, 16
+
+#: Letters of a description of OME in which the size of a pixel is searched, for a message.
+_MAX_OME = 100_000
 
 _MICRONS = {"inch": 25_400.0, "centimeter": 10_000.0}
 
@@ -142,15 +146,30 @@ class SlideReader:
 
     def find_scale_in_file(self) -> Scale | None:
         """Return the scale that the file gives: to OpenSlide, to Aperio, or as the resolution of a TIFF."""
+        return _first_plausible(IN_FILE, self._list_scales())
+
+    def _list_scales(self) -> tuple[float | None, ...]:
+        """Return µm per pixel by `IN_FILE`, None where the file does not give it."""
         properties = self._handle.properties
         unit = _MICRONS.get(properties.get("tiff.ResolutionUnit", ""))
         resolution = _parse_number(properties.get("tiff.XResolution"))
-        values = (
+        return (
             _parse_number(properties.get("openslide.mpp-x")),
             _parse_number(properties.get("aperio.MPP")),
             unit / resolution if unit and resolution else None,
         )
-        return _first_plausible(IN_FILE, values)
+
+    def _describe_scales(self) -> str:
+        """Return which scales the file gives that are none of tissue or are not read, as the end of a sentence."""
+        found = [
+            f"{origin} gives {value:g}" for origin, value in zip(IN_FILE, self._list_scales(), strict=True) if value
+        ]
+        ome = re.search(
+            r'PhysicalSizeX="([\d.eE+-]{1,20})"', self._handle.properties.get("tiff.ImageDescription", "")[:_MAX_OME]
+        )
+        parts = [f"{' and '.join(found)} µm per pixel, which no slide has"] if found else []
+        parts += [f"PhysicalSizeX of OME, {ome[1]}, is not read"] if ome else []
+        return "".join(f"; {part}" for part in parts)
 
     def find_scale(self, annotated: float | None, assumed: float | None) -> Scale | None:
         """Return the scale from the file, else the annotation, else 10 / objective power, else the config.
@@ -203,7 +222,9 @@ class SlideReader:
         if wanted is None:
             return PatchGeometry(0, patch, float(patch), patch)
         if scale is None:
-            raise BadSlideError("says nowhere how large its pixels are (assumed_mpp in the config can)")
+            raise BadSlideError(
+                f"says nowhere how large its pixels are (assumed_mpp in the config can){self._describe_scales()}"
+            )
         factor = wanted / scale.mpp
         if factor * (1 + TOLERANCE) < 1:
             raise BadSlideError(f"has {scale.mpp:g} µm per pixel, coarser than the {wanted:g} that are asked for")

@@ -23,6 +23,7 @@ from blindtune.core.seeds import derive
 from blindtune.datasets.corpus.base import OpenRawFile
 from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.slides.annotations import Annotation, read_annotation
+from blindtune.datasets.slides.annotations.base import to_line
 from blindtune.datasets.slides.config import SlidesConfig
 from blindtune.datasets.slides.discovery import SlideFile
 from blindtune.datasets.slides.normalization import StainError, StainTransform, estimate_transform
@@ -90,7 +91,7 @@ class OpenSlideFile(OpenRawFile):
             self._fill_or_explain(result)
         except (BadSlideError, UserError) as error:
             # The list of bad files names the slide anyway, and the annotation is in the same folder.
-            reason = str(error).replace(f"{(self._folder / self._found.file).parent}/", "").rstrip(".")
+            reason = to_line(str(error).replace(f"{(self._folder / self._found.file).parent}/", "").rstrip("."))
             return result.model_copy(update={"bad": reason, "candidates": [], "left_out": {}})
         self._geometry = PatchGeometry(**result.facts["geometry"])
         return result
@@ -158,7 +159,7 @@ class OpenSlideFile(OpenRawFile):
                 "patch": geometry.patch,
             },
             regions=_count_labels(annotation),
-            oddities=[*remarks, *annotation.unused, *areas.oddities],
+            oddities=[to_line(text) for text in (*remarks, *annotation.unused, *areas.oddities)],
         )
         if any(offset):
             result.facts["offset"] = list(offset)

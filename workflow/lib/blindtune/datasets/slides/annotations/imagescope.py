@@ -18,6 +18,7 @@ from blindtune.datasets.slides.annotations.base import (
     box_between,
     ellipse_between,
     name_region,
+    name_unknown_type,
     parse_label,
     parse_mpp,
     parse_number,
@@ -66,10 +67,7 @@ def read(document: "XmlDocument", path: Path) -> Annotation:
             )
             continue
         if kind not in (_FREEHAND, _RECTANGLE, _ELLIPSE):
-            what = name_region("region", region_id, label)
-            found.unused.append(
-                f"{what} is used, but not its type {kind[:40]}, which is unknown: its vertices are taken for an outline"
-            )
+            found.unused.append(name_unknown_type(name_region("region", region_id, label), kind))
         negative = element.get("NegativeROA", "0").strip().lower() in _NEGATIVE
         with found.naming("region", region_id, label, negative=negative):
             corners = document.read_outline(element, "Vertices", "Vertex")
