@@ -238,10 +238,12 @@ def test_read_thumbnail_of_a_damaged_slide_is_grey_there(tmp_path: Path, monkeyp
     path = write_slide(tmp_path / "a.svs", np.full((1024, 1280, 3), 200, np.uint8))
     monkeypatch.setattr(reader, "_MAX_READ", 256**2)
     with closing(SlideReader(path)) as slide:
-        whole = slide.read_thumbnail(1000)
+        whole, unread = slide.read_thumbnail(1000)
+    assert not unread.any()
     spoil_tiles(path, 0)
     with closing(SlideReader(path)) as slide:
-        damaged = slide.read_thumbnail(1000)
+        damaged, unread = slide.read_thumbnail(1000)
+    assert unread[:190, :190].all() and not unread[210:, 210:].any()
     assert whole.shape == damaged.shape == (800, 1000, 3)
     np.testing.assert_allclose(whole, 200, atol=3)
     assert (damaged[:190, :190] == 128).all()
@@ -249,11 +251,12 @@ def test_read_thumbnail_of_a_damaged_slide_is_grey_there(tmp_path: Path, monkeyp
     # Read in one part, it is divided until only what is near the damaged tile is missing.
     monkeypatch.setattr(reader, "_MAX_READ", 4096**2)
     with closing(SlideReader(path)) as slide:
-        divided = slide.read_thumbnail(1000)
+        divided, _ = slide.read_thumbnail(1000)
     assert (divided[:190, :190] == 128).all()
     np.testing.assert_allclose(divided[220:], 200, atol=3)
     np.testing.assert_allclose(divided[:, 220:], 200, atol=3)
     # So many damaged parts are divided and no more.
     monkeypatch.setattr(reader, "_MAX_DAMAGED", 0)
     with closing(SlideReader(path)) as slide:
-        assert (slide.read_thumbnail(1000) == 128).all()
+        picture, unread = slide.read_thumbnail(1000)
+        assert (picture == 128).all() and unread.all()

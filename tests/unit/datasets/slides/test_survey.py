@@ -429,3 +429,9 @@ def test_survey_estimates_stains_around_a_damaged_tile(tmp_path: Path):
     settings = slides_config(patch=128, stain_normalization={"method": "reinhard"}, tissue={"min_tissue": 0.5})
     result = survey(tmp_path, found, "train", settings)
     assert result.bad is None and len(result.candidates) > 10 and "stains" in result.facts
+    assert result.left_out["damaged"]["dcis"] >= 1 and "background" not in result.left_out
+    spoil_tiles(tmp_path / found.file, *range(20))
+    result = survey(tmp_path, found, "train", settings)
+    assert result.bad == "shows too little tissue to estimate its stains (0 pixels); 100% of it is damaged"
+    settings = slides_config(patch=128, tissue={"min_tissue": 0.5})
+    assert survey(tmp_path, found, "train", settings).bad == "is damaged: more than 3 of its tiles cannot be read"

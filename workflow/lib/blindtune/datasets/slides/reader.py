@@ -193,7 +193,7 @@ class SlideReader:
         Raises:
             BadSlideError: the annotation gives another slide, another size or another scale.
         """
-        names = (self.path.stem.casefold(), self.path.name.casefold())
+        names = (self.path.stem.casefold(), self.path.name.casefold(), self.path.stem.casefold().removesuffix(".ome"))
         if annotation.slide is not None and annotation.slide.casefold() not in names:
             raise BadSlideError(f"its annotation is that of {annotation.slide}")
         if annotation.size is not None and annotation.size not in (self.size, self.bounds[2:]):
@@ -305,8 +305,8 @@ class SlideReader:
             total.update(b"damaged" if square is None else np.ascontiguousarray(square).data)
         return total.hexdigest()
 
-    def read_thumbnail(self, side: int) -> NDArray[np.uint8]:
-        """Return a picture of the whole slide, grey where the slide is damaged.
+    def read_thumbnail(self, side: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Return a picture of the whole slide, and where the slide is damaged; there the picture is grey.
 
         The slide is read in parts, so that one without small levels takes no more memory than another. Parts with a
         damaged tile are read again in quarters, so that most of what is not damaged is shown.
@@ -315,7 +315,7 @@ class SlideReader:
             side: maximum width and height of the picture in pixels.
 
         Returns:
-            (n_rows, n_columns, 3) uint8.
+            (n_rows, n_columns, 3) uint8, and (n_rows, n_columns) bool.
 
         Raises:
             BadSlideError: the slide cannot be opened again.
@@ -328,7 +328,7 @@ class SlideReader:
         shrunk = self._handle.level_downsamples[level]
         # Squares of the picture, and what they are in pixels of the level.
         step = max(1, int(_MAX_READ**0.5 * shrunk / factor))
-        picture = np.full((height, width, 3), _DAMAGED, np.uint8)
+        picture, damaged = np.full((height, width, 3), _DAMAGED, np.uint8), np.ones((height, width), bool)
         starts = [(top, left) for top in range(0, height, step) for left in range(0, width, step)]
         # The largest parts first, so that the limit of divisions affects the smallest.
         parts = deque((top, left, min(step, height - top), min(step, width - left)) for top, left in starts)
@@ -341,12 +341,13 @@ class SlideReader:
             if part is not None:
                 small = Image.fromarray(part).resize((columns, rows), Image.Resampling.BOX)
                 picture[top : top + rows, left : left + columns] = np.asarray(small)
+                damaged[top : top + rows, left : left + columns] = False
                 continue
             self._reopen()
             n_damaged += 1
             if n_damaged <= _MAX_DAMAGED and min(rows, columns) > _MIN_PART:
                 parts.extend(_quarter(top, left, rows, columns))
-        return picture
+        return picture, damaged
 
     def _try(self, place: tuple[int, int], geometry: PatchGeometry) -> NDArray[np.uint8] | None:
         """Return one patch, or None if the slide is damaged there."""

@@ -165,7 +165,7 @@ class OpenSlideFile(OpenRawFile):
             result.facts["offset"] = list(offset)
         tissue = None
         if settings.tissue.min_tissue or settings.stain_normalization is not None:
-            tissue = find_tissue(slide.read_thumbnail(SIDE), slide.size)
+            tissue = find_tissue(*slide.read_thumbnail(SIDE), slide.size)
         if tissue is not None and settings.stain_normalization is not None:
             self._stains = _estimate_stains(slide, geometry, tissue, self._found.file, settings)
             result.facts["stains"] = self._stains.to_facts()
@@ -246,7 +246,8 @@ def _estimate_stains(
     try:
         return estimate_transform(np.concatenate([np.zeros((0, 3), np.uint8), *shown]), settings.stain_normalization)
     except StainError as error:
-        raise BadSlideError(str(error)) from error
+        share = max(tissue.damaged.mean(), (len(patches) - len(shown)) / max(1, len(patches)))
+        raise BadSlideError(f"{error}{f'; {share:.0%} of it is damaged' if share else ''}") from error
 
 
 def _read_patches(
