@@ -59,8 +59,9 @@ def test_find_slides_refuses_empty_folders(tmp_path: Path):
     """A missing folder and one without slides are refused."""
     with pytest.raises(UserError, match="is not a folder"):
         find_slides(tmp_path / "none")
-    with pytest.raises(UserError, match="holds no slide"):
-        parse_paths(find_slides(tmp_path).annotations, None)
+    tree(tmp_path, "a.czi", "b.CZI", "notes")
+    with pytest.raises(UserError, match=r"holds no slide .* Its files are: 2 .czi, 1 without a suffix"):
+        find_slides(tmp_path)
 
 
 def test_parse_patient_refuses_other_names():
@@ -123,7 +124,7 @@ def test_assign_splits_by_list(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("slide,split\na,test\n", "row 2: needs a slide"),
+        ("slide,split\na,test\n", "row 2: needs a slide .* its split is 'test'"),
         ("slide,split\n,dev\n", "row 2: needs a slide"),
         ("slide,split\na,dev\na,eval\n", "row 3: a is in eval here and in dev above"),
         ("slide,patient,split\na,1,dev\na,2,dev\n", "row 3: a is of the patient '2' here and of '1' above"),
@@ -161,13 +162,14 @@ def test_find_slides_in_capitals(tmp_path: Path):
 def test_find_slides_ignores_masks_and_says_so(tmp_path: Path):
     """A mask next to a slide is no slide, unless it has its own annotation."""
     tree(tmp_path, "p1.svs", "p1.csv", "p1_mask.tif", "p1-tumor_mask.tiff", "p1_left.tif", "p2_mask.tif", "p2_mask.csv")
-    tree(tmp_path, "p2.tif", "p9.xml", "photo.png", "readme.docx")
+    tree(tmp_path, "p2.tif", "p9.xml", "P1.xml", "photo.png", "readme.docx")
     found = find_slides(tmp_path)
     assert sorted(found.annotations) == ["p1.svs", "p1_left.tif", "p2.tif", "p2_mask.tif"]
     assert found.ignored == {
         "p1_mask.tif": "its name is that of a mask of p1.svs",
         "p1-tumor_mask.tiff": "its name is that of a mask of p1.svs",
         "p9.xml": "no slide has this name",
+        "P1.xml": "no slide has this name, but p1.svs has it in other letters; rename one",
         "photo.png": "OpenSlide does not open such files",
         "readme.docx": "is neither a slide nor an annotation of one",
     }
@@ -293,6 +295,31 @@ def test_names_of_slides_that_differ_in_case_only(tmp_path: Path):
     tree(tmp_path, "train/p1.svs", "train/P1.SVS", "train/p2.svs")
     with pytest.raises(UserError, match=r"slides train/P1.SVS and train/p1.svs differ only in the case"):
         find_slides(tmp_path)
+
+
+def test_a_patient_in_a_list_is_no_slide(tmp_path: Path):
+    """Where slides have numbers as patients do, each column counts for its own; two rows about a slide must agree."""
+    path, splitting = tmp_path / "splits.csv", SplittingConfig(by="list", file=str(tmp_path / "splits.csv"))
+    found = [SlideFile("1/2.svs", None, "1"), SlideFile("2/3.svs", None, "2"), SlideFile("3/1.svs", None, "3")]
+    path.write_text("Patient,Split\n1,train\n2,dev\n3,eval\n")
+    assert assign_splits(found, splitting, 1) == {"1/2.svs": "train", "2/3.svs": "dev", "3/1.svs": "eval"}
+    path.write_text("slide,split\n1,train\n2,dev\n3,eval\n")
+    assert assign_splits(found, splitting, 1) == {"1/2.svs": "dev", "2/3.svs": "eval", "3/1.svs": "train"}
+    path.write_text("slide,patient,split\n2,,train\n1/2.svs,,dev\n")
+    with pytest.raises(UserError, match=r"1/2.svs is in dev as slide 1/2.svs and in train as slide 2. Correct"):
+        assign_splits(found, splitting, 1)
+    path.write_text("slide,patient,split\n2.svs,,train\n,1,dev\n")
+    with pytest.raises(UserError, match=r"1/2.svs is in train as slide 2.svs and in dev as patient 1. Correct"):
+        assign_splits(found, splitting, 1)
+
+
+def test_a_list_with_a_name_of_two_slides(tmp_path: Path):
+    """A name that slides of several folders have is refused, since one of them may be meant."""
+    path = tmp_path / "splits.csv"
+    found = [SlideFile("1/he.svs", None, "1"), SlideFile("2/he.svs", None, "2"), SlideFile("3/he.svs", None, "3")]
+    path.write_text("slide,split\nhe,train\n2/he.svs,dev\n3/he.svs,eval\n")
+    with pytest.raises(UserError, match=r"he may be 1/he.svs or 2/he.svs. Write the path"):
+        assign_splits(found, SplittingConfig(by="list", file=str(path)), 1)
 
 
 def test_a_list_of_splits_can_name_patients_of_slides(tmp_path: Path):

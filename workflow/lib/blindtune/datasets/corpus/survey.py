@@ -188,7 +188,8 @@ def check_files_by_group(files: Iterable[tuple[str, str, str]]) -> None:
             raise UserError(
                 f"{file}: its group (patient) {group!r} differs from {other!r} of {first_of[other][0]} only in the "
                 "case of letters or in how they are encoded. If they are one patient, name both alike (of recordings, "
-                "same_patient does it), so that it is in one split; if they are two, let their names differ in more."
+                "same_patient does it, of slides a list of splits with a column patient), so that it is in one split; "
+                "if they are two, let their names differ in more."
             )
         if before != split:
             raise UserError(

@@ -1,6 +1,5 @@
 """The slides of a folder, known without their pixels: their annotations, patients and splits."""
 
-import csv
 import difflib
 import re
 from collections import Counter
@@ -17,6 +16,7 @@ from blindtune.datasets.corpus.filetree import files_below
 from blindtune.datasets.corpus.survey import fold_group
 from blindtune.datasets.slides.config import ANNOTATIONS, SplittingConfig
 from blindtune.datasets.slides.dicom import DicomIds, read_ids
+from blindtune.datasets.slides.split_list import ListedName, ListKey, read_split_list
 
 #: What OpenSlide opens, by the suffix of the file to open. Of two files that share an annotation, the first in this
 #: order is the slide, since a TIFF is often the conversion of another.
@@ -105,7 +105,11 @@ def find_slides(folder: Path) -> FoundSlides:
     by_stem = _index_annotations(files)
     slides = [file for file in files if _suffix(file) in SUFFIXES]
     if not slides:
-        raise UserError(f"folder: {folder} holds no slide ({', '.join(sorted(SUFFIXES))}).")
+        counts = Counter(_suffix(file) or "without a suffix" for file in files).most_common(_MAX_LISTED)
+        has = ", ".join(f"{count:,} {suffix[:20]}" for suffix, count in counts)
+        raise UserError(
+            f"folder: {folder} holds no slide ({', '.join(sorted(SUFFIXES))}). Its files are: {has or 'none'}."
+        )
     _check_names(slides)
     annotations = {file: _find_annotations(file, by_stem) for file in slides}
     ignored = _ignore_masks(annotations) | _ignore_copies(annotations)
@@ -124,9 +128,10 @@ def find_slides(folder: Path) -> FoundSlides:
     used = {*kept, *joined, *read, *(one for found in parts.values() for one in found)}
     instead = {one: f"{found[0]} is read instead" for found in kept.values() for one in found[1:]}
     instead |= {one: f"{kept[file][0]} is read instead" for file in kept for one in by_stem.get(file, []) if kept[file]}
+    folded = {fold_group(_stem(file)): file for file in kept}
     for file in files:
         if file not in used and file not in ignored:
-            ignored[file] = instead.get(file) or _explain_unused(file)
+            ignored[file] = instead.get(file) or _explain_unused(file, folded.get(fold_group(_stem(file))))
     return FoundSlides(kept, parts, ignored, {file: one for file, one in ids.items() if file in kept})
 
 
@@ -146,11 +151,16 @@ def _check_names(slides: Sequence[str]) -> None:
             )
 
 
-def _explain_unused(file: str) -> str:
-    """Return why a file is not used that is neither a slide nor the annotation of one."""
+def _explain_unused(file: str, alike: str | None) -> str:
+    """Return why a file is not used that is neither a slide nor the annotation of one.
+
+    Args:
+        file: path of the file.
+        alike: a slide whose name differs in case only; None: there is none.
+    """
     suffix = _suffix(file)
     if suffix in ANNOTATIONS:
-        return "no slide has this name"
+        return "no slide has this name" + (f", but {alike} has it in other letters; rename one" if alike else "")
     if suffix in OTHERS:
         return "OpenSlide does not open such files"
     return "is packed; unpack it" if suffix in _PACKED else "is neither a slide nor an annotation of one"
@@ -422,24 +432,53 @@ def _assign_by_seed(patients: set[str], splitting: SplittingConfig, seed: int) -
 
 
 def _assign_by_list(slides: Sequence[SlideFile], path: Path) -> dict[str, str]:
-    by_name = read_split_list(path)
+    listed = read_split_list(path)
     found: dict[str, str] = {}
-    known: set[str] = set()
+    known: set[ListKey] = set()
+    slide_names = _check_ambiguous(slides, listed, path)
     for slide in slides:
-        names = (*slide.names, slide.patient)
-        known.update(names)
-        split = next((by_name[one].split for one in names if one in by_name), None)
-        if split is not None:
-            found[slide.file] = split
-    missing = [name for name in by_name if name not in known]
+        keys = [ListKey("slide", name) for name in slide.names]
+        keys.append(ListKey("patient", slide.patient))
+        # Some write patients into a column of the name slide; a name of a slide is never taken for a patient.
+        if slide.patient not in slide_names:
+            keys.append(ListKey("slide", slide.patient))
+        known.update(keys)
+        named = [key for key in keys if key in listed]
+        for key in named:
+            split = found.setdefault(slide.file, listed[key].split)
+            if split != listed[key].split:
+                first = named[0]
+                raise UserError(
+                    f"{path}: {slide.file} is in {split} as {first.column} {first.name[:80]} and in "
+                    f"{listed[key].split} as {key.column} {key.name[:80]}. Correct or remove one of the two."
+                )
+    missing = [key.name for key in listed if key not in known]
+    names = {key.name for key in known if key.name}
     if not found:
-        raise UserError(f"{path}: names no slide or patient of the corpus{_suggest(missing, known)}.")
+        raise UserError(f"{path}: names no slide or patient of the corpus{_suggest(missing, names)}.")
     if missing:
         raise UserError(
-            f"{path}: {len(missing)} of its {len(by_name)} names are neither a slide nor a patient of the corpus"
-            f"{_suggest(missing, known)}. Correct or remove them."
+            f"{path}: {len(missing)} of its {len(listed)} names are neither a slide nor a patient of the corpus"
+            f"{_suggest(missing, names)}. Correct or remove them."
         )
     return found
+
+
+def _check_ambiguous(slides: Sequence[SlideFile], listed: Mapping[ListKey, ListedName], path: Path) -> set[str]:
+    """Return the names of all slides; refuse a list with a name that slides of several folders have.
+
+    Raises:
+        UserError: it has one.
+    """
+    first: dict[str, str] = {}
+    for slide in slides:
+        for name in slide.names:
+            other = first.setdefault(name, slide.file)
+            if _parent(other) != _parent(slide.file) and ListKey("slide", name) in listed:
+                raise UserError(
+                    f"{path}: {name[:80]} may be {other} or {slide.file}. Write the path below the folder instead."
+                )
+    return set(first)
 
 
 def _suggest(missing: Sequence[str], known: set[str]) -> str:
@@ -451,66 +490,3 @@ def _suggest(missing: Sequence[str], known: set[str]) -> str:
         listed.append(f"{name[:80]} (is it {lower[near[0]]}?)" if near else name[:80])
     more = [f"and {len(missing) - _MAX_LISTED} more"] if len(missing) > _MAX_LISTED else []
     return ": " + ", ".join(listed + more)
-
-
-@dataclass(frozen=True)
-class ListedName:
-    """What a list of splits has of a name.
-
-    Attributes:
-        split: the split.
-        patient: the patient of a slide; empty if the row does not give it, or names a patient alone.
-    """
-
-    split: str
-    patient: str = ""
-
-
-def read_split_list(path: Path) -> dict[str, ListedName]:
-    """Return what a list of splits has of each slide, or of each patient where a row has no slide.
-
-    Raises:
-        UserError: the list cannot be read, or a row is wrong.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            columns = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read as CSV ({error}).") from error
-    _check_list_columns(columns, path)
-    by_name: dict[str, ListedName] = {}
-    for number, row in rows:
-        if None in row:
-            raise UserError(f"{path}, row {number}: has more values than there are columns. Quote those with commas.")
-        slide, patient, split = ((row.get(name) or "").strip() for name in ("slide", "patient", "split"))
-        name = slide or patient
-        if not name or split not in SPLITS:
-            raise UserError(f"{path}, row {number}: needs a slide or patient, and a split ({', '.join(SPLITS)}).")
-        listed = ListedName(split, patient if slide else "")
-        before = by_name.setdefault(name, listed)
-        if before.split != split:
-            raise UserError(f"{path}, row {number}: {name[:80]} is in {split} here and in {before.split} above.")
-        if before != listed:
-            raise UserError(
-                f"{path}, row {number}: {name[:80]} is of the patient {show_value(listed.patient)} here and of "
-                f"{show_value(before.patient)} above."
-            )
-    return by_name
-
-
-def _check_list_columns(columns: Sequence[str], path: Path) -> None:
-    """Refuse a list without the columns that it needs.
-
-    Raises:
-        UserError: one is missing, or there twice.
-    """
-    if "split" not in columns or not {"slide", "patient"} & set(columns):
-        raise UserError(
-            f"{path}: needs columns split and slide or patient, separated by commas; its first line has "
-            f"{show_value(', '.join(columns))}."
-        )
-    twice = sorted(name for name in ("slide", "patient", "split") if columns.count(name) > 1)
-    if twice:
-        raise UserError(f"{path}: names the column {', '.join(twice)} twice. Remove one of them.")

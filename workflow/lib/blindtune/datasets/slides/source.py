@@ -12,6 +12,7 @@ from blindtune.datasets.corpus.splits import read_extract
 from blindtune.datasets.corpus.survey import Survey, check_files_by_group, replace_group
 from blindtune.datasets.slides import discovery
 from blindtune.datasets.slides.config import ANNOTATIONS, SlidesConfig
+from blindtune.datasets.slides.split_list import read_split_list
 from blindtune.datasets.slides.unused import add_unused
 
 if TYPE_CHECKING:
@@ -160,8 +161,8 @@ class SlidesSource(Corpus):
     def _listed(self) -> dict[str, str]:
         """The patients of the list of splits, by a name of a slide."""
         path = self.config.splitting.file
-        listed = discovery.read_split_list(Path(path)) if path and self.simulator is None else {}
-        return {name: one.patient for name, one in listed.items()}
+        listed = read_split_list(Path(path)) if path and self.simulator is None else {}
+        return {key.name: one.patient for key, one in listed.items() if key.column == "slide"}
 
     @cached_property
     def _found(self) -> "FoundSlides":
