@@ -550,6 +550,18 @@ def test_only_keys_that_are_read_may_not_be_there_twice(tmp_path: Path) -> None:
     assert time.process_time() - began < 5
 
 
+def test_deep_xml_and_many_long_comments_take_no_time(tmp_path: Path) -> None:
+    """Layers within layers are refused at a depth that no program writes; comments are read once."""
+    deep = "<Annotations>" + "<Annotation>" * 20_000 + "</Annotation>" * 20_000 + "</Annotations>"
+    comments = "# " + "\n# ".join(["a" * 998] * 1000) + "\n# x, MicronsPerPixel = 0.25, width = 7 pixels, height = 9\n"
+    began = time.process_time()
+    with pytest.raises(UserError, match=r"a.xml: is not valid XML \(more than 100 elements within each other\)"):
+        read(tmp_path, "a.xml", deep)
+    found = read(tmp_path, "a.csv", comments + "index,label,coord_index,row,column\n")
+    assert (found.mpp, found.size) == (0.25, (7, 9))
+    assert time.process_time() - began < 3
+
+
 @pytest.mark.parametrize("module", [qupath, dsa_module])
 def test_keys_of_readers_are_those_that_they_read(module: ModuleType) -> None:
     """Every key in the source of a reader is in its list."""
