@@ -212,6 +212,23 @@ def test_regions_of_unknown_types_are_outlines(tmp_path: Path, content: str, nam
     assert text.isprintable()
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("region 7 (dcis)", imagescope(region(ASYMMETRIC))),
+        ("region 1 (dcis)", halo(halo_region("Polygon", ASYMMETRIC))),
+    ],
+)
+def test_a_region_that_may_be_negative_is_refused(tmp_path: Path, name: str, content: str) -> None:
+    """Yes and no are read in all spellings; where it is neither, nobody knows which area is meant."""
+    for text, negative in (("1", True), ("True", True), (" yes", True), ("0", False), ("", False), ("FALSE", False)):
+        (one,) = read(tmp_path, "a.xml", content.replace('NegativeROA="0"', f'NegativeROA="{text}"')).regions
+        assert one.negative == negative
+    message = re.escape(f"a.xml, {name}: NegativeROA is '2', which is neither 1 nor 0")
+    with pytest.raises(UserError, match=message):
+        read(tmp_path, "a.xml", content.replace('NegativeROA="0"', 'NegativeROA="2"'))
+
+
 def test_labels_are_one_line(tmp_path: Path) -> None:
     """A label with line breaks or codes of a terminal goes into tables and messages without them."""
     label = "dcis\t(a)\x1b[2J\r\n\u2028"

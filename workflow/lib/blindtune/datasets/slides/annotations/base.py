@@ -23,6 +23,8 @@ MAX_COORDINATE = 1e9
 _ELLIPSE_VERTICES = 144
 _LONGEST_NAME, _LONGEST_KIND = 80, 40
 
+_YES, _NO = ("1", "true", "yes"), ("0", "false", "no")
+
 Polygon = NDArray[np.float64]
 
 
@@ -195,6 +197,22 @@ def to_number(text: object) -> float:
     except (TypeError, ValueError, OverflowError):
         return math.nan
     return value if math.isfinite(value) else math.nan
+
+
+def parse_negative(text: str | None, region: str) -> bool:
+    """Return whether a region is cut out of others.
+
+    Args:
+        text: the attribute; None if the region does not have it.
+        region: name of the region, for the message.
+
+    Raises:
+        UserError: it is neither yes nor no, so that the area of others is not known.
+    """
+    value = (text or "0").strip().lower() or "0"
+    if value not in (*_YES, *_NO):
+        raise UserError(f"{region}: NegativeROA is {show_value(text)}, which is neither 1 nor 0.")
+    return value in _YES
 
 
 def parse_number(text: object, where: str) -> float:

@@ -20,6 +20,7 @@ from blindtune.datasets.slides.annotations.base import (
     name_region,
     name_unknown_type,
     parse_label,
+    parse_negative,
 )
 
 if TYPE_CHECKING:
@@ -44,7 +45,10 @@ def read(document: "XmlDocument", path: Path) -> Annotation:
 
     Args:
         document: the parsed document.
-        path: of the file.
+        path: of the file, for messages.
+
+    Raises:
+        UserError: it is not known whether a region is negative, or a negative one cannot be used.
     """
     found = FoundRegions()
     number = 0
@@ -59,7 +63,7 @@ def read(document: "XmlDocument", path: Path) -> Annotation:
                 continue
             if kind not in _WITH_AREA:
                 found.unused.append(name_unknown_type(what, kind))
-            negative = element.get("NegativeROA", "0").strip().lower() in ("1", "true")
+            negative = parse_negative(element.get("NegativeROA"), f"{path}, {what}")
             with found.naming("region", number, label, negative=negative):
                 polygon = document.read_outline(element, "Vertices", "V")
                 if kind == "ellipse":
