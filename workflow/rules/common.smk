@@ -273,7 +273,7 @@ def user_files_content(wildcards):
     # Snakemake does not see that a file was replaced by an older one, nor files with names that it would expand.
     source, is_corpus = CONFIG.sources[wildcards.dataset], wildcards.dataset in CONFIG.corpora()
     unwatched = source.unwatched_files()
-    files = [] if is_corpus else [*source.user_files().values(), *unwatched.values()]
+    files = [*([] if is_corpus else source.user_files().values()), *unwatched.values()]
     return digest_inputs(files, names=unwatched)
 
 

@@ -115,7 +115,7 @@ def test_read_annotation_unreadable_files(tmp_path: Path):
     with pytest.raises(UserError, match="cannot be read"):
         read_annotation(tmp_path / "none.csv")
     (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match="UTF-8"):
+    with pytest.raises(UserError, match=r"not text in UTF-16 .* Save it as UTF-8"):
         read_annotation(tmp_path / "a.csv")
 
 

@@ -182,7 +182,8 @@ def test_holes_of_every_dialect(tmp_path: Path) -> None:
             "feature 1 (dcis) is a MultiPoint, which has no area",
         ),
         ("a.geojson", feature(None), "feature 1 (dcis) is a feature without a geometry"),
-        ("a.json", dsa({"type": "point", "center": [1, 2, 0]}), "element 1 (layer) is a point, which has no area"),
+        ("a.json", dsa({"type": "point", "center": [1, 2, 0]}), "element 1 (layer) is of the type point, which has no"),
+        ("a.json", dsa({"type": "pixelmap"}), "element 1 (layer) is of the type pixelmap, which is not read"),
         ("a.json", dsa(polyline(closed=False)), "element 1 (dcis) is an open line, which has no area"),
     ],
 )
@@ -191,6 +192,69 @@ def test_shapes_without_area_are_named(tmp_path: Path, name: str, content: Any, 
     found = read(tmp_path, name, content)
     assert found.regions == []
     assert found.unused[0].startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (imagescope(region(HOLE, kind=9, negative=1)), "region 7"),
+        (halo(halo_region("Magic\x85wand", HOLE, negative=1)), "region 1"),
+        (asap(asap_annotation(HOLE, kind="Magic\x85wand")), "annotation 1"),
+    ],
+)
+def test_regions_of_unknown_types_are_outlines(tmp_path: Path, content: str, name: str) -> None:
+    """Such a region can be a hole, without which another one would be too large; its type is named in one line."""
+    found = read(tmp_path, "a.xml", content)
+    assert found.regions[0].polygon.tolist() == [[x, y] for x, y in HOLE]
+    assert found.regions[0].negative == (name != "annotation 1")
+    (text,) = found.unused
+    assert text.startswith(f"{name} (dcis) is used, but not its type ")
+    assert text.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("region 7 (dcis)", imagescope(region(ASYMMETRIC))),
+        ("region 1 (dcis)", halo(halo_region("Polygon", ASYMMETRIC))),
+    ],
+)
+def test_a_region_that_may_be_negative_is_refused(tmp_path: Path, name: str, content: str) -> None:
+    """Yes and no are read in all spellings; where it is neither, nobody knows which area is meant."""
+    for text, negative in (("1", True), ("True", True), (" yes", True), ("0", False), ("", False), ("FALSE", False)):
+        (one,) = read(tmp_path, "a.xml", content.replace('NegativeROA="0"', f'NegativeROA="{text}"')).regions
+        assert one.negative == negative
+    message = re.escape(f"a.xml, {name}: NegativeROA is '2', which is neither 1 nor 0")
+    with pytest.raises(UserError, match=message):
+        read(tmp_path, "a.xml", content.replace('NegativeROA="0"', 'NegativeROA="2"'))
+
+
+def test_labels_are_one_line(tmp_path: Path) -> None:
+    """A label with line breaks or codes of a terminal goes into tables and messages without them."""
+    label = "dcis\t(a)\x1b[2J\r\n\u2028"
+    found = read(tmp_path, "a.geojson", feature(polygon(RING), {"classification": {"name": label}}))
+    assert found.regions[0].label == "dcis (a) [2j"
+    (path := tmp_path / "a.csv").write_text("index,label,coord_index,row,column\n0,dc\x00is,0,1,1\n")
+    assert read_annotation(path).regions[0].label == "dc is"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+def test_encodings(tmp_path: Path, encoding: str) -> None:
+    """UTF-8 and, with a mark at its start, UTF-16 are read; other encodings are refused with what to do."""
+    mark = "\ufeff" * (encoding == "utf-16-be")
+    contents = {
+        "a.csv": "index,label,coord_index,row,column\n"
+        + "".join(f"0,größe,{n},{y},{x}\n" for n, (x, y) in enumerate(HOLE)),
+        "a.json": json.dumps(feature(polygon(RING), {"name": "Größe"}), ensure_ascii=False),
+        "a.xml": imagescope(region(HOLE, text="Größe")),
+    }
+    for name, content in contents.items():
+        path = tmp_path / name
+        path.write_bytes((mark + content).encode(encoding))
+        assert read_annotation(path).regions[0].label == "größe"
+        path.write_bytes(content.encode("latin-1"))
+        with pytest.raises(UserError, match=r"not (text )?in UTF-8.*[Ss]ave it"):
+            read_annotation(path)
 
 
 @pytest.mark.parametrize(
@@ -501,6 +565,18 @@ def test_only_keys_that_are_read_may_not_be_there_twice(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="an object has the key 'name' twice"):
         read(tmp_path, "a.geojson", text.replace('"name"', '"name": "indc", "name"'))
     assert time.process_time() - began < 5
+
+
+def test_deep_xml_and_many_long_comments_take_no_time(tmp_path: Path) -> None:
+    """Layers within layers are refused at a depth that no program writes; comments are read once."""
+    deep = "<Annotations>" + "<Annotation>" * 20_000 + "</Annotation>" * 20_000 + "</Annotations>"
+    comments = "# " + "\n# ".join(["a" * 998] * 1000) + "\n# x, MicronsPerPixel = 0.25, width = 7 pixels, height = 9\n"
+    began = time.process_time()
+    with pytest.raises(UserError, match=r"a.xml: is not valid XML \(more than 100 elements within each other\)"):
+        read(tmp_path, "a.xml", deep)
+    found = read(tmp_path, "a.csv", comments + "index,label,coord_index,row,column\n")
+    assert (found.mpp, found.size) == (0.25, (7, 9))
+    assert time.process_time() - began < 3
 
 
 @pytest.mark.parametrize("module", [qupath, dsa_module])

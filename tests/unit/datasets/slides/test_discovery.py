@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from blindtune.core.errors import UserError
 from blindtune.datasets.base import SPLITS
 from blindtune.datasets.slides.config import SplittingConfig
-from blindtune.datasets.slides.discovery import SlideFile, assign_splits, find_slides, parse_paths, parse_patient
+from blindtune.datasets.slides.discovery import (
+    SlideFile,
+    assign_splits,
+    check_dicom_patients,
+    find_slides,
+    parse_paths,
+    parse_patient,
+)
+from support.dicom_files import write_dicom
 
 V2 = "v2.0.0/svs/train/00707578/s000_2015_04_01/breast/00707578_s000_0hne_0000_a001_lvl000_t000.svs"
 V3 = "v3.0.0/svs/dev/00477780_aaaaaagg/s000_2017/breast/00477780_aaaaaagg_s000_0hne_0000_a005_lvl001_t000.svs"
@@ -51,8 +59,9 @@ def test_find_slides_refuses_empty_folders(tmp_path: Path):
     """A missing folder and one without slides are refused."""
     with pytest.raises(UserError, match="is not a folder"):
         find_slides(tmp_path / "none")
-    with pytest.raises(UserError, match="holds no slide"):
-        parse_paths(find_slides(tmp_path).annotations, None)
+    tree(tmp_path, "a.czi", "b.CZI", "notes")
+    with pytest.raises(UserError, match=r"holds no slide .* Its files are: 2 .czi, 1 without a suffix"):
+        find_slides(tmp_path)
 
 
 def test_parse_patient_refuses_other_names():
@@ -115,9 +124,14 @@ def test_assign_splits_by_list(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("slide,split\na,test\n", "row 2: needs a slide"),
+        ("slide,split\na,test\n", "row 2: needs a slide .* its split is 'test'"),
         ("slide,split\n,dev\n", "row 2: needs a slide"),
         ("slide,split\na,dev\na,eval\n", "row 3: a is in eval here and in dev above"),
+        ("slide,patient,split\na,1,dev\na,2,dev\n", "row 3: a is of the patient '2' here and of '1' above"),
+        ("slide;split\na;dev\n", "needs columns split and slide or patient.* has 'slide;split'"),
+        ("name,split\na,dev\n", "needs columns split and slide or patient"),
+        ("slide,split,split\na,dev,eval\n", "names the column split twice"),
+        ("slide,split\na,b,dev\n", "row 2: has more values than there are columns"),
         ("slide,split\nother,dev\n", "names no slide or patient"),
     ],
 )
@@ -148,13 +162,14 @@ def test_find_slides_in_capitals(tmp_path: Path):
 def test_find_slides_ignores_masks_and_says_so(tmp_path: Path):
     """A mask next to a slide is no slide, unless it has its own annotation."""
     tree(tmp_path, "p1.svs", "p1.csv", "p1_mask.tif", "p1-tumor_mask.tiff", "p1_left.tif", "p2_mask.tif", "p2_mask.csv")
-    tree(tmp_path, "p2.tif", "p9.xml", "photo.png", "readme.docx")
+    tree(tmp_path, "p2.tif", "p9.xml", "P1.xml", "photo.png", "readme.docx")
     found = find_slides(tmp_path)
     assert sorted(found.annotations) == ["p1.svs", "p1_left.tif", "p2.tif", "p2_mask.tif"]
     assert found.ignored == {
         "p1_mask.tif": "its name is that of a mask of p1.svs",
         "p1-tumor_mask.tiff": "its name is that of a mask of p1.svs",
         "p9.xml": "no slide has this name",
+        "P1.xml": "no slide has this name, but p1.svs has it in other letters; rename one",
         "photo.png": "OpenSlide does not open such files",
         "readme.docx": "is neither a slide nor an annotation of one",
     }
@@ -228,6 +243,99 @@ def test_a_dicom_folder_with_one_annotation_is_one_slide(
     assert found.annotations == {f"case/{one}": [f"case/{a}" for a in some] for one, some in annotations.items()}
     assert found.parts == {f"case/{next(iter(annotations))}": [f"case/{name}" for name in parts]}
     assert found.ignored == {}
+
+
+def test_a_flat_folder_of_dicom_files_has_a_slide_for_each_series(tmp_path: Path):
+    """Names say nothing: the headers tell which files are one slide, and whose it is."""
+    of_series = {"1.2": "A", "1.3": "A", "1.4": "B"}
+    files = [("f", "1.2"), ("e", "1.3"), ("d", "1.2"), ("c", "1.4"), ("b", "1.4"), ("a", "1.2")]
+    for name, series in files:
+        write_dicom(tmp_path / f"{name}.dcm", series, of_series[series])
+    tree(tmp_path, "d.xml", "f.csv", "1.3.geojson", "1.4.txt", "z.dcm")
+    found = find_slides(tmp_path)
+    assert found.annotations == {"d.dcm": ["d.xml", "f.csv"], "e.dcm": ["1.3.geojson"], "b.dcm": [], "z.dcm": []}
+    assert found.parts == {"d.dcm": ["a.dcm", "f.dcm"], "e.dcm": [], "b.dcm": ["c.dcm"], "z.dcm": []}
+    assert found.ignored == {"f.csv": "d.xml is read instead", "1.4.txt": "is neither a slide nor an annotation of one"}
+    del found.annotations["z.dcm"]
+    slides = parse_paths(found.annotations, None, found.parts, found.ids)
+    assert {one.file: one.patient for one in slides} == {"b.dcm": "B", "d.dcm": "A", "e.dcm": "A"}
+    # A list may name any file of a slide, or its series.
+    path = tmp_path / "splits.csv"
+    path.write_text("slide,split\na,train\n1.3,train\nc.dcm,dev\n")
+    parts = assign_splits(slides, SplittingConfig(by="list", file=str(path)), 1)
+    assert parts == {"b.dcm": "dev", "d.dcm": "train", "e.dcm": "train"}
+
+
+def test_a_folder_of_one_series_has_its_name(tmp_path: Path):
+    """Files of one series in a folder are one slide, whose annotation may have the name of the folder."""
+    for name in ("1", "2", "3"):
+        write_dicom(tmp_path / f"case/{name}.dcm", "1.2", "")
+    tree(tmp_path, "case.json")
+    found = find_slides(tmp_path)
+    assert (found.annotations, found.parts) == (
+        {"case/1.dcm": ["case.json"]},
+        {"case/1.dcm": ["case/2.dcm", "case/3.dcm"]},
+    )
+    with pytest.raises(UserError, match=r"case/1.dcm: its path gives no patient"):
+        parse_paths(found.annotations, None, found.parts, found.ids)
+
+
+def test_a_patient_in_dicom_is_in_one_split():
+    """The header is compared with what the paths say, unless all slides have the same patient."""
+    splits = {"a.dcm": "train", "b.dcm": "eval", "c.svs": "dev"}
+    check_dicom_patients(splits, {"a.dcm": "anonymous", "b.dcm": "anonymous"})
+    check_dicom_patients(splits, {"a.dcm": "1", "b.dcm": "2"})
+    message = r"a.dcm in train and b.dcm in eval are of one patient in DICOM, '1' \(Patient ID\)"
+    with pytest.raises(UserError, match=message):
+        check_dicom_patients(splits | {"d.dcm": "eval"}, {"a.dcm": "1", "b.dcm": "1", "d.dcm": "2"})
+
+
+def test_names_of_slides_that_differ_in_case_only(tmp_path: Path):
+    """Two such slides may be one, and some systems take their results for one."""
+    tree(tmp_path, "train/p1.svs", "train/P1.SVS", "train/p2.svs")
+    with pytest.raises(UserError, match=r"slides train/P1.SVS and train/p1.svs differ only in the case"):
+        find_slides(tmp_path)
+
+
+def test_a_patient_in_a_list_is_no_slide(tmp_path: Path):
+    """Where slides have numbers as patients do, each column counts for its own; two rows about a slide must agree."""
+    path, splitting = tmp_path / "splits.csv", SplittingConfig(by="list", file=str(tmp_path / "splits.csv"))
+    found = [SlideFile("1/2.svs", None, "1"), SlideFile("2/3.svs", None, "2"), SlideFile("3/1.svs", None, "3")]
+    path.write_text("Patient,Split\n1,train\n2,dev\n3,eval\n")
+    assert assign_splits(found, splitting, 1) == {"1/2.svs": "train", "2/3.svs": "dev", "3/1.svs": "eval"}
+    path.write_text("slide,split\n1,train\n2,dev\n3,eval\n")
+    assert assign_splits(found, splitting, 1) == {"1/2.svs": "dev", "2/3.svs": "eval", "3/1.svs": "train"}
+    path.write_text("slide,patient,split\n2,,train\n1/2.svs,,dev\n")
+    with pytest.raises(UserError, match=r"1/2.svs is in dev as slide 1/2.svs and in train as slide 2. Correct"):
+        assign_splits(found, splitting, 1)
+    path.write_text("slide,patient,split\n2.svs,,train\n,1,dev\n")
+    with pytest.raises(UserError, match=r"1/2.svs is in train as slide 2.svs and in dev as patient 1. Correct"):
+        assign_splits(found, splitting, 1)
+
+
+def test_a_list_with_a_name_of_two_slides(tmp_path: Path):
+    """A name that slides of several folders have is refused, since one of them may be meant."""
+    path = tmp_path / "splits.csv"
+    found = [SlideFile("1/he.svs", None, "1"), SlideFile("2/he.svs", None, "2"), SlideFile("3/he.svs", None, "3")]
+    path.write_text("slide,split\nhe,train\n2/he.svs,dev\n3/he.svs,eval\n")
+    with pytest.raises(UserError, match=r"he may be 1/he.svs or 2/he.svs. Write the path"):
+        assign_splits(found, SplittingConfig(by="list", file=str(path)), 1)
+
+
+def test_a_list_of_splits_can_name_patients_of_slides(tmp_path: Path):
+    """Where names of slides tell nothing, a list tells whose they are."""
+    path = tmp_path / "splits.csv"
+    path.write_text("slide, patient, split\na.svs,X,train\nb,Y,dev\nc.svs,,eval\n")
+    files = {"a.svs": [], "b.svs": [], "c.svs": []}
+    listed = {"a.svs": "X", "b": "Y"}
+    slides = parse_paths(files, "(c)", listed=listed)
+    assert [one.patient for one in slides] == ["X", "Y", "c"]
+    parts = assign_splits(slides, SplittingConfig(by="list", file=str(path)), 1)
+    assert parts == {"a.svs": "train", "b.svs": "dev", "c.svs": "eval"}
+    # One that it does not name is left out and needs no patient, unlike one that it names without.
+    assert [one.patient for one in parse_paths(files, "(z)", listed=listed)] == ["X", "Y", ""]
+    with pytest.raises(UserError, match=r"c.svs: its path gives no patient .* column patient next to slide"):
+        parse_paths(files, "(z)", listed=listed | {"c": ""})
 
 
 def test_names_of_ome_tiffs_and_names_without_a_dot(tmp_path: Path):

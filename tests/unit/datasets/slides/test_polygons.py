@@ -349,6 +349,28 @@ def test_negative_regions_without_effect_are_named():
     assert found.by_class["dcis"].area == 2475
 
 
+def test_each_layer_is_only_asked_for_its_own_regions():
+    """A file of thousands of layers takes no longer than one of as many regions in one layer."""
+
+    class Layer(str):
+        compared = 0
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            Layer.compared += 1
+            return str.__eq__(self, other)
+
+    square, hole = np.array(rectangle(0, 0, 5, 5), float), np.array(rectangle(1, 1, 2, 2), float)
+    regions = [
+        Region(f"region {at}", "dcis", np.add(shape, (at * 6, 0)), layer=Layer(at), negative=negative)
+        for at in range(50)
+        for shape, negative in ((square, False), (hole, True))
+    ]
+    found = compute_areas(regions, CLASSES, (300, 10))
+    assert (found.by_class["dcis"].area, found.oddities) == (50 * 21, [])
+    assert Layer.compared < 500
+
+
 def test_holes_without_effect_are_named():
     """A hole with fewer than three vertices, or outside of its polygon, changes nothing and is named."""
     square, hole = np.array(rectangle(0, 0, 50, 50), float), np.array(rectangle(10, 10, 5, 5), float)

@@ -92,6 +92,19 @@ def test_find_scale_elsewhere(tmp_path: Path):
         assert slide.choose_geometry(128, None, None) == NATIVE
 
 
+def test_a_scale_that_does_not_count_is_named(tmp_path: Path):
+    """A file of 72 pixels per inch, or with the size of its pixels in OME alone, is bad, and the reason has it."""
+    ome = '<OME><Image><Pixels PhysicalSizeX="0.5"/></Image></OME>'
+    as_tiff(tmp_path / "a.tif", tissue(256, 256), resolution=(72, 72), resolutionunit="INCH", description=ome)
+    message = (
+        r"in the config can\); openslide.mpp-x gives 352.778 and tiff.XResolution gives 352.778 µm per pixel, which "
+    )
+    with closing(SlideReader(tmp_path / "a.tif")) as slide:
+        scale = slide.find_scale(None, None)
+        with pytest.raises(BadSlideError, match=message + r"no slide has; PhysicalSizeX of OME, 0.5, is not read"):
+            slide.choose_geometry(128, 0.5, scale)
+
+
 def test_find_scale_by_objective_power(tmp_path: Path):
     """The objective power gives a scale, after the annotation."""
     head = "Aperio Image Library v12\r\n512x512 (256x256) JPEG/RGB Q=85"
@@ -225,10 +238,12 @@ def test_read_thumbnail_of_a_damaged_slide_is_grey_there(tmp_path: Path, monkeyp
     path = write_slide(tmp_path / "a.svs", np.full((1024, 1280, 3), 200, np.uint8))
     monkeypatch.setattr(reader, "_MAX_READ", 256**2)
     with closing(SlideReader(path)) as slide:
-        whole = slide.read_thumbnail(1000)
+        whole, unread = slide.read_thumbnail(1000)
+    assert not unread.any()
     spoil_tiles(path, 0)
     with closing(SlideReader(path)) as slide:
-        damaged = slide.read_thumbnail(1000)
+        damaged, unread = slide.read_thumbnail(1000)
+    assert unread[:190, :190].all() and not unread[210:, 210:].any()
     assert whole.shape == damaged.shape == (800, 1000, 3)
     np.testing.assert_allclose(whole, 200, atol=3)
     assert (damaged[:190, :190] == 128).all()
@@ -236,11 +251,12 @@ def test_read_thumbnail_of_a_damaged_slide_is_grey_there(tmp_path: Path, monkeyp
     # Read in one part, it is divided until only what is near the damaged tile is missing.
     monkeypatch.setattr(reader, "_MAX_READ", 4096**2)
     with closing(SlideReader(path)) as slide:
-        divided = slide.read_thumbnail(1000)
+        divided, _ = slide.read_thumbnail(1000)
     assert (divided[:190, :190] == 128).all()
     np.testing.assert_allclose(divided[220:], 200, atol=3)
     np.testing.assert_allclose(divided[:, 220:], 200, atol=3)
     # So many damaged parts are divided and no more.
     monkeypatch.setattr(reader, "_MAX_DAMAGED", 0)
     with closing(SlideReader(path)) as slide:
-        assert (slide.read_thumbnail(1000) == 128).all()
+        picture, unread = slide.read_thumbnail(1000)
+        assert (picture == 128).all() and unread.all()

@@ -62,6 +62,31 @@ def test_list_files_split_by_list(tmp_path: Path) -> None:
     assert source.user_files() == {"list": listed}
 
 
+def test_a_list_gives_patients_that_count_before_a_survey(tmp_path: Path) -> None:
+    """Another patient in the list changes no batch, so only the samples are gathered again."""
+    for name in "abc":
+        write_slide(tmp_path / f"raw/{name}.svs", pixels(768, 256, ord(name)))
+        write_csv(
+            tmp_path / f"raw/{name}.csv", [("dcis", rectangle(0, 0, 256, 256)), ("indc", rectangle(300, 0, 256, 256))]
+        )
+    listed, splitting = tmp_path / "list.csv", {"by": "list", "file": str(tmp_path / "list.csv")}
+    sizes = {"train": 2, "dev": 2, "eval": 2}
+
+    def list_splits(patient: str) -> Any:
+        listed.write_text(f"slide,patient,split\na,{patient},train\nb,Y,dev\nc,Z,eval\n")
+        return slides_corpus(folder=str(tmp_path / "raw"), splitting=splitting, patch=64, sizes=sizes)
+
+    source = list_splits("X")
+    assert source.unwatched_files() == {"list": listed}
+    files = {batch: tmp_path / f"{batch}.json" for batch in source.batches()}
+    for batch, path in files.items():
+        extract_batch(source, batch, tmp_path / "raw", path)
+    assert source.load(files).parameters["groups"] == ["X", "Y", "Z"]
+    assert list_splits("W").load(files).parameters["groups"] == ["W", "Y", "Z"]
+    with pytest.raises(UserError, match=r"Y is in dev and, with a.svs, in train"):
+        list_splits("Y").list_files()
+
+
 def test_list_files_split_by_seed(tmp_path: Path) -> None:
     """Another seed assigns patients to other splits."""
     tree(tmp_path, 10)

@@ -346,21 +346,26 @@ def test_survey_reads_only_places_that_do_not_overlap(tmp_path: Path, monkeypatc
 
 
 def test_survey_names_pixels_that_are_not_square(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A slide of oblong pixels is bad, and nearly square ones are said."""
+    """A slide of oblong pixels is bad; nearly square ones, and a largest level that is no original, are said."""
     found = write_pair(tmp_path, [("dcis", rectangle(100, 100, 700, 700))])
     for high, bad in (("0.25", "its pixels are not square: 0.5 µm wide and 0.25 µm high"), ("0.502", None)):
         original = SlideReader._open
 
         def opened(self: SlideReader, high: str = high, original: Any = original) -> None:
             original(self)
-            properties = dict(self._handle.properties) | {"openslide.mpp-y": high}
+            others = {"openslide.mpp-y": high, "dicom.ImageType[3]": "RESAMPLED"}
+            properties = dict(self._handle.properties) | others
             self._handle = _Other(self._handle, properties)  # type: ignore[assignment]
 
         with monkeypatch.context() as context:
             context.setattr(SlideReader, "_open", opened)
             result = survey(tmp_path, found, "train", SMALL)
         assert result.bad == bad
-    assert result.facts["oddities"] == ["its pixels are 0.5 µm wide and 0.502 µm high; the width counts"]
+    assert result.facts["oddities"] == [
+        "its pixels are 0.5 µm wide and 0.502 µm high; the width counts",
+        "its file of the full resolution seems to be missing: its largest, 1280 x 1024 pixels, is called RESAMPLED. "
+        "Coordinates of regions are taken for pixels of that one",
+    ]
 
 
 class _Other:
@@ -424,3 +429,9 @@ def test_survey_estimates_stains_around_a_damaged_tile(tmp_path: Path):
     settings = slides_config(patch=128, stain_normalization={"method": "reinhard"}, tissue={"min_tissue": 0.5})
     result = survey(tmp_path, found, "train", settings)
     assert result.bad is None and len(result.candidates) > 10 and "stains" in result.facts
+    assert result.left_out["damaged"]["dcis"] >= 1 and "background" not in result.left_out
+    spoil_tiles(tmp_path / found.file, *range(20))
+    result = survey(tmp_path, found, "train", settings)
+    assert result.bad == "shows too little tissue to estimate its stains (0 pixels); 100% of it is damaged"
+    settings = slides_config(patch=128, tissue={"min_tissue": 0.5})
+    assert survey(tmp_path, found, "train", settings).bad == "is damaged: more than 3 of its tiles cannot be read"

@@ -235,6 +235,14 @@ class Corpus(Source):
         """
         return None
 
+    def list_groups(self) -> dict[str, str]:
+        """Return the groups of raw files that a file of the user gives, which no survey has read; by the raw file.
+
+        Returns:
+            None of them, unless a subclass overrides this method.
+        """
+        return {}
+
     def take_notes(self, surveys: list[Survey]) -> list[str]:
         """Return sentences about how the raw files were read, for the log; none unless a subclass overrides this.
 
@@ -367,4 +375,6 @@ class Corpus(Source):
         Raises:
             UserError: too many files are bad, a patient is in two splits, or there are too few samples.
         """
-        return gather_splits(self.config, list(files.values()), self.describe, self.list_ignored(), self.take_notes)
+        return gather_splits(
+            self.config, list(files.values()), self.describe, self.list_ignored(), self.take_notes, self.list_groups()
+        )

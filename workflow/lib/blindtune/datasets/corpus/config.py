@@ -20,7 +20,8 @@ class CorpusConfig(DatasetConfig):
     patient: str | None = Field(
         default=None,
         description="a regular expression with one group in brackets that finds the patient in a file's path below the "
-        "folder, e.g. '(S\\d+)R'; null: names are those of the published corpus (TUSZ, TUDP)",
+        "folder, e.g. '(S\\d+)R'; null: names are those of the published corpus (TUSZ, TUDP), and of slides in DICOM "
+        "the Patient ID counts",
     )
     sizes: Sizes = Field(description="number of samples in each split, the same number of each class")
     seed: int = Field(

@@ -5,7 +5,7 @@ For each raw file that offers samples there is, in a folder next to the JSON of 
 the array again.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from blindtune.datasets.corpus.survey import (
     mark_copies,
     refuse_equal_files,
     remove_equal_files,
+    replace_group,
     sum_left_out,
 )
 
@@ -75,6 +76,7 @@ def gather_splits(
     describe: Callable[[list[Survey]], dict[str, Any]],
     ignored: Sequence[tuple[str, str]] | None = None,
     take_notes: Callable[[list[Survey]], list[str]] = lambda _: [],
+    groups: Mapping[str, str] | None = None,
 ) -> LoadedDataset:
     """Return the splits of a corpus, drawn from the extracts of all batches.
 
@@ -84,12 +86,13 @@ def gather_splits(
         describe: `blindtune.datasets.corpus.base.Corpus.describe`.
         ignored: files below the folder of the corpus that are not used, and why; None: not known.
         take_notes: `blindtune.datasets.corpus.base.Corpus.take_notes`.
+        groups: `blindtune.datasets.corpus.base.Corpus.list_groups`.
 
     Raises:
         UserError: too many files are bad, a patient or the same data (unless the config allows it) are in two splits,
             there are too few samples, or an extract is damaged.
     """
-    by_batch = {path: read_extract(path) for path in extracts}
+    by_batch = {path: [replace_group(one, groups or {}) for one in read_extract(path)] for path in extracts}
     arrays = {one.file: samples_path(path, one.file) for path, surveys in by_batch.items() for one in surveys}
     # Sorted, so that no sample depends on how the files are divided into batches.
     surveys = sorted((one for some in by_batch.values() for one in some), key=_rank_survey)
@@ -104,7 +107,7 @@ def gather_splits(
         found = remove_equal_files(found, equal)
     drawn = draw_samples(found, config.class_names, config.sizes, config.seed)
     # A patient that gives no sample is not counted.
-    groups = sorted({survey.group for survey in found if survey.file in drawn})
+    drawn_groups = sorted({survey.group for survey in found if survey.file in drawn})
     used = [survey for survey in found if survey.bad is None and survey.skipped is None]
     described = describe(used)
     bad = list_bad_files(found)
@@ -116,7 +119,7 @@ def gather_splits(
                 [(one, drawn[one.file]) for one in found if one.split == split and one.file in drawn],
                 arrays,
                 config.class_names,
-                groups,
+                drawn_groups,
             )
             for split in SPLITS
         },
@@ -127,7 +130,7 @@ def gather_splits(
         | {
             "bad_files": dict(bad),
             "left_out": [[*key, count] for key, count in sorted(sum_left_out(found).items())],
-            "groups": groups,
+            "groups": drawn_groups,
             "equal_files": [[one.file, one.split, other.file, other.split] for one, other in equal],
             "raw_sha256": {name: sha256 for survey in found for name, sha256 in survey.sha256.items()},
         }

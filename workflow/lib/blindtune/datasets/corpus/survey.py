@@ -11,7 +11,7 @@ A survey is small; signals and pixels stay in arrays next to it.
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -193,13 +193,25 @@ def check_files_by_group(files: Iterable[tuple[str, str, str]]) -> None:
             raise UserError(
                 f"{file}: its group (patient) {group!r} differs from {other!r} of {first_of[other][0]} only in the "
                 "case of letters or in how they are encoded. If they are one patient, name both alike (of recordings, "
-                "same_patient does it), so that it is in one split; if they are two, let their names differ in more."
+                "same_patient does it, of slides a list of splits with a column patient), so that it is in one split; "
+                "if they are two, let their names differ in more."
             )
         if before != split:
             raise UserError(
                 f"{file}: {group} is in {split} and, with {first}, in {before}. A group (patient) belongs to one "
                 "split only: move one of the two, or have patients assigned to the splits."
             )
+
+
+def replace_group(survey: Survey, groups: Mapping[str, str]) -> Survey:
+    """Return the survey of a file with the group that others give it, if they do.
+
+    Args:
+        survey: of the file.
+        groups: group by file.
+    """
+    group = groups.get(survey.file, survey.group)
+    return survey if group == survey.group else survey.model_copy(update={"group": group})
 
 
 def fold_group(group: str) -> str:

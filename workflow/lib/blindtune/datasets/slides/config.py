@@ -128,7 +128,8 @@ class SplittingConfig(Strict):
     file: UserPath | None = Field(
         default=None,
         description="for by: list, a CSV with a column split and a column slide (path below the folder, or name "
-        "without suffix) or patient; slides that it does not name are left out; null: for the other values of by",
+        "without suffix) or patient, or both: then patient is that of the slide; slides that it does not name are left "
+        "out; null: for the other values of by",
     )
     dev: float = Field(default=0.2, gt=0, lt=1, description="for by: seed, share of the patients in dev")
     eval: float = Field(default=0.2, gt=0, lt=1, description="for by: seed, share of the patients in eval")

@@ -1,18 +1,22 @@
 """The slides of a folder, known without their pixels: their annotations, patients and splits."""
 
-import csv
 import difflib
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from blindtune.core.errors import UserError
 from blindtune.core.files import open_regular_file
 from blindtune.core.seeds import derive
+from blindtune.core.validation import show_value
 from blindtune.datasets.base import SPLITS
 from blindtune.datasets.corpus.filetree import files_below
+from blindtune.datasets.corpus.survey import fold_group
 from blindtune.datasets.slides.config import ANNOTATIONS, SplittingConfig
+from blindtune.datasets.slides.dicom import DicomIds, read_ids
+from blindtune.datasets.slides.split_list import ListedName, ListKey, read_split_list
 
 #: What OpenSlide opens, by the suffix of the file to open. Of two files that share an annotation, the first in this
 #: order is the slide, since a TIFF is often the conversion of another.
@@ -49,12 +53,21 @@ class SlideFile:
         annotation: path of its annotation, in the same form; None if there is none.
         patient: name of its patient.
         parts: paths of the other files that hold its pixels.
+        series: unique identifier of its series in DICOM; empty for others.
     """
 
     file: str
     annotation: str | None
     patient: str
     parts: tuple[str, ...] = ()
+    series: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """By what a list can name it: a path, a name, and that without a suffix, in DICOM of any of its files."""
+        others = self.parts if _suffix(self.file) == ".dcm" else ()
+        names = [name for file in (self.file, *others) for name in _names_of(file)]
+        return (*names, self.series) if self.series else tuple(names)
 
 
 @dataclass(frozen=True)
@@ -65,34 +78,47 @@ class FoundSlides:
         annotations: the annotations of each slide, by the slide; the first one is read.
         parts: the other files that hold the pixels of a slide, by the slide.
         ignored: why a file is not used, by the file; every file of the folder that is not hidden is here or in use.
+        ids: series and patient of a slide in DICOM, by the slide.
     """
 
     annotations: dict[str, list[str]]
     parts: dict[str, list[str]]
     ignored: dict[str, str]
+    ids: dict[str, DicomIds] = field(default_factory=dict)
+
+    @property
+    def patients(self) -> dict[str, str]:
+        """The patient that a slide in DICOM gives, by the slide."""
+        return {file: one.patient for file, one in self.ids.items() if one.patient}
 
 
 def find_slides(folder: Path) -> FoundSlides:
     """Find the slides in a folder and the annotations of each, which have its name with another suffix.
 
-    A folder of DICOM files is one slide. Its annotation has the name of the folder or of one of its files, which is
-    then the one to open, else the first. With annotations of several files, each of these is a slide.
+    The DICOM files of one folder and one series are a slide. Its annotation has the name of one of them, which is then
+    the one to open, else the first; or that of the series; or, of the only series of a folder, that of the folder.
 
     Raises:
-        UserError: the folder is missing or holds no slide.
+        UserError: the folder is missing or holds no slide, or the names of two slides differ in case only.
     """
     files = files_below(folder)
     by_stem = _index_annotations(files)
     slides = [file for file in files if _suffix(file) in SUFFIXES]
     if not slides:
-        raise UserError(f"folder: {folder} holds no slide ({', '.join(sorted(SUFFIXES))}).")
+        counts = Counter(_suffix(file) or "without a suffix" for file in files).most_common(_MAX_LISTED)
+        has = ", ".join(f"{count:,} {suffix[:20]}" for suffix, count in counts)
+        raise UserError(
+            f"folder: {folder} holds no slide ({', '.join(sorted(SUFFIXES))}). Its files are: {has or 'none'}."
+        )
+    _check_names(slides)
     annotations = {file: _find_annotations(file, by_stem) for file in slides}
     ignored = _ignore_masks(annotations) | _ignore_copies(annotations)
-    parts = _join_dicom({file: found for file, found in annotations.items() if file not in ignored})
+    in_dicom = [file for file in slides if _suffix(file) == ".dcm" and file not in ignored]
+    ids = {file: found for file in in_dicom if (found := read_ids(folder / file)) is not None}
+    parts = _join_dicom({file: annotations[file] for file in in_dicom}, ids)
     joined = {part for found in parts.values() for part in found}
     kept = {file: found for file, found in annotations.items() if file not in ignored and file not in joined}
-    for file in parts:
-        kept[file] = kept[file] or _find_annotations(_parent(file), by_stem)
+    kept |= _annotate_dicom(kept, parts, annotations, ids, by_stem)
     for file in kept:
         if _suffix(file) == ".mrxs":
             parts[file] = [one for one in files if one.startswith(f"{_stem(file)}/") and one not in annotations]
@@ -102,17 +128,39 @@ def find_slides(folder: Path) -> FoundSlides:
     used = {*kept, *joined, *read, *(one for found in parts.values() for one in found)}
     instead = {one: f"{found[0]} is read instead" for found in kept.values() for one in found[1:]}
     instead |= {one: f"{kept[file][0]} is read instead" for file in kept for one in by_stem.get(file, []) if kept[file]}
+    folded = {fold_group(_stem(file)): file for file in kept}
     for file in files:
         if file not in used and file not in ignored:
-            ignored[file] = instead.get(file) or _explain_unused(file)
-    return FoundSlides(kept, parts, ignored)
+            ignored[file] = instead.get(file) or _explain_unused(file, folded.get(fold_group(_stem(file))))
+    return FoundSlides(kept, parts, ignored, {file: one for file, one in ids.items() if file in kept})
 
 
-def _explain_unused(file: str) -> str:
-    """Return why a file is not used that is neither a slide nor the annotation of one."""
+def _check_names(slides: Sequence[str]) -> None:
+    """Refuse two slides whose paths differ in case only: they may be one, and other systems take them for one.
+
+    Raises:
+        UserError: there are two.
+    """
+    first: dict[str, str] = {}
+    for file in slides:
+        other = first.setdefault(fold_group(file), file)
+        if other != file:
+            raise UserError(
+                f"folder: the paths of the slides {other} and {file} differ only in the case of letters or in how they "
+                "are encoded. Remove one of them if they are one slide; if they are two, rename one."
+            )
+
+
+def _explain_unused(file: str, alike: str | None) -> str:
+    """Return why a file is not used that is neither a slide nor the annotation of one.
+
+    Args:
+        file: path of the file.
+        alike: a slide whose name differs in case only; None: there is none.
+    """
     suffix = _suffix(file)
     if suffix in ANNOTATIONS:
-        return "no slide has this name"
+        return "no slide has this name" + (f", but {alike} has it in other letters; rename one" if alike else "")
     if suffix in OTHERS:
         return "OpenSlide does not open such files"
     return "is packed; unpack it" if suffix in _PACKED else "is neither a slide nor an annotation of one"
@@ -199,59 +247,121 @@ def _ignore_copies(annotations: Mapping[str, list[str]]) -> dict[str, str]:
     return ignored
 
 
-def _join_dicom(annotations: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """Return the other files of each slide in DICOM, by its first file or the one with an annotation."""
-    by_folder: dict[str, list[str]] = {}
+def _join_dicom(annotations: Mapping[str, list[str]], ids: Mapping[str, DicomIds]) -> dict[str, list[str]]:
+    """Return the other files of each slide in DICOM, by its first file or the first one with an annotation.
+
+    Args:
+        annotations: the annotations of each file in DICOM, by the file.
+        ids: what the files belong to. Files of one folder that do not say it are one slide, but with annotations of
+            several files, each of these is a slide.
+    """
+    groups: dict[tuple[str, str], list[str]] = {}
     for file in sorted(annotations):
-        if _suffix(file) == ".dcm":
-            by_folder.setdefault(_parent(file), []).append(file)
+        groups.setdefault((_parent(file), ids[file].series if file in ids else ""), []).append(file)
     joined = {}
-    for files in by_folder.values():
+    for (_, series), files in groups.items():
         annotated = [file for file in files if annotations[file]]
-        # Several annotations are those of several slides; the files without any are taken for one more.
-        others = [file for file in files if len(annotated) < 2 or not annotations[file]]
+        others = [file for file in files if series or len(annotated) < 2 or not annotations[file]]
         if others:
-            first = annotated[0] if len(annotated) == 1 else others[0]
+            first = next((file for file in others if annotations[file]), others[0])
             joined[first] = [file for file in others if file != first]
     return joined
 
 
+def _annotate_dicom(
+    slides: Mapping[str, Sequence[str]],
+    parts: Mapping[str, Sequence[str]],
+    annotations: Mapping[str, list[str]],
+    ids: Mapping[str, DicomIds],
+    by_stem: Mapping[str, list[str]],
+) -> dict[str, list[str]]:
+    """Return the annotations of each slide in DICOM: those of all its files, else of its series, else of its folder.
+
+    Args:
+        slides: all slides.
+        parts: the other files of each slide in DICOM.
+        annotations: the annotations of each file.
+        ids: to which series and patient each file in DICOM belongs.
+        by_stem: the files that can be annotations, by their paths without a suffix.
+    """
+    n_in_folder = Counter(_parent(file) for file in slides if _suffix(file) == ".dcm")
+    found = {}
+    for file in slides:
+        if _suffix(file) != ".dcm":
+            continue
+        own = [one for name in (file, *parts.get(file, ())) for one in annotations[name]]
+        if not own and file in ids:
+            own = by_stem.get((Path(_parent(file)) / ids[file].series).as_posix(), [])
+        if not own and n_in_folder[_parent(file)] == 1:
+            own = _find_annotations(_parent(file), by_stem)
+        found[file] = own
+    return found
+
+
 def parse_paths(
-    files: Mapping[str, Sequence[str]], pattern: str | None, parts: Mapping[str, Sequence[str]] | None = None
+    files: Mapping[str, Sequence[str]],
+    pattern: str | None,
+    parts: Mapping[str, Sequence[str]] | None = None,
+    ids: Mapping[str, DicomIds] | None = None,
+    listed: Mapping[str, str] | None = None,
 ) -> list[SlideFile]:
     """Return the slides of a corpus with what their paths give, in the order of the paths.
 
     Args:
         files: the annotations of each slide, by the slide.
-        pattern: regular expression that finds the patient; None: names are those of TUDP.
+        pattern: regular expression that finds the patient; None: names are those of TUDP, or slides in DICOM give it.
         parts: the other files of each slide; None: no slide has any.
+        ids: to which series and patient slides in DICOM belong, by the slide.
+        listed: the patient that a list gives, by a name of a slide, empty where it gives none. It counts before all
+            else, and if it gives any, slides that it does not name need none.
 
     Raises:
         UserError: a path gives no patient.
     """
-    return [
-        SlideFile(file, next(iter(annotations), None), parse_patient(file, pattern), tuple((parts or {}).get(file, ())))
-        for file, annotations in sorted(files.items())
-    ]
+    has_patients = any((listed or {}).values())
+    found = []
+    for file, annotations in sorted(files.items()):
+        own = (ids or {}).get(file, DicomIds("", ""))
+        one = SlideFile(file, next(iter(annotations), None), "", tuple((parts or {}).get(file, ())), own.series)
+        named = [name for name in one.names if name in (listed or {})]
+        patient = next((patient for name in named if listed and (patient := listed[name])), "")
+        if not patient and (named or not has_patients or _find_patient(file, pattern)):
+            patient = parse_patient(file, pattern, own.patient if pattern is None else None)
+        found.append(replace(one, patient=patient))
+    return found
 
 
-def parse_patient(file: str, pattern: str | None) -> str:
+def _names_of(file: str) -> tuple[str, str, str]:
+    """Return by which names a list can name a slide: its path, its name, and that without a suffix."""
+    name = file.rpartition("/")[2]
+    return file, name, name.rpartition(".")[0]
+
+
+def parse_patient(file: str, pattern: str | None, own: str | None = None) -> str:
     """Return the patient that a path names.
 
     Args:
         file: path of a slide.
         pattern: regular expression that finds the patient; None: names are those of TUDP.
+        own: the patient that the slide gives if its path does not.
 
     Raises:
         UserError: the path names no patient.
     """
-    found = re.search(pattern, file) if pattern else TUDP.search(file.rsplit("/", 1)[-1])
-    if found is None or not found.group(1):
+    found = _find_patient(file, pattern) or own
+    if not found:
         how = f"by {pattern!r}" if pattern else "as names in TUDP do"
         raise UserError(
-            f"{file}: its path gives no patient {how}. Set `patient` to an expression that fits all slides."
+            f"{file}: its path gives no patient {how}. Set `patient` to an expression that fits all slides, or name "
+            "the patient of each slide in the list of splits, in a column patient next to slide."
         )
-    return str(found.group(1))
+    return found
+
+
+def _find_patient(file: str, pattern: str | None) -> str | None:
+    """Return what an expression, or the one of TUDP, finds in a path; None or an empty text if it finds nothing."""
+    found = re.search(pattern, file) if pattern else TUDP.search(file.rpartition("/")[2])
+    return found.group(1) if found else None
 
 
 def assign_splits(slides: Sequence[SlideFile], splitting: SplittingConfig, seed: int) -> dict[str, str]:
@@ -271,6 +381,30 @@ def assign_splits(slides: Sequence[SlideFile], splitting: SplittingConfig, seed:
         parts = _assign_by_seed({slide.patient for slide in slides}, splitting, seed)
         return {slide.file: parts[slide.patient] for slide in slides}
     return _assign_by_list(slides, Path(splitting.file or ""))
+
+
+def check_dicom_patients(splits: Mapping[str, str], patients: Mapping[str, str]) -> None:
+    """Refuse a patient of DICOM files in two splits.
+
+    Where all slides give the same patient, they were anonymized, and it tells nothing.
+
+    Args:
+        splits: the split of each slide.
+        patients: the patient that a slide gives, by the slide.
+
+    Raises:
+        UserError: the message names the patient and a slide of each split.
+    """
+    first: dict[str, str] = {}
+    for file in sorted(splits) if len(set(patients.values())) > 1 else []:
+        patient = patients.get(file)
+        before = file if patient is None else first.setdefault(patient, file)
+        if splits[before] != splits[file]:
+            raise UserError(
+                f"folder: {before} in {splits[before]} and {file} in {splits[file]} are of one patient in DICOM, "
+                f"{show_value(patient)} (Patient ID). Put both in one split: of slides in DICOM, `patient: null` takes "
+                "that patient. In the config of the dataset, 'leaks: report' keeps both."
+            )
 
 
 def _split_from_path(file: str) -> str:
@@ -298,25 +432,53 @@ def _assign_by_seed(patients: set[str], splitting: SplittingConfig, seed: int) -
 
 
 def _assign_by_list(slides: Sequence[SlideFile], path: Path) -> dict[str, str]:
-    by_name = _read_split_list(path)
+    listed = read_split_list(path)
     found: dict[str, str] = {}
-    known: set[str] = set()
+    known: set[ListKey] = set()
+    slide_names = _check_ambiguous(slides, listed, path)
     for slide in slides:
-        name = slide.file.rsplit("/", 1)[-1]
-        names = (slide.file, name, name.rpartition(".")[0], slide.patient)
-        known.update(names)
-        split = next((by_name[one] for one in names if one in by_name), None)
-        if split is not None:
-            found[slide.file] = split
-    missing = [name for name in by_name if name not in known]
+        keys = [ListKey("slide", name) for name in slide.names]
+        keys.append(ListKey("patient", slide.patient))
+        # Some write patients into a column of the name slide; a name of a slide is never taken for a patient.
+        if slide.patient not in slide_names:
+            keys.append(ListKey("slide", slide.patient))
+        known.update(keys)
+        named = [key for key in keys if key in listed]
+        for key in named:
+            split = found.setdefault(slide.file, listed[key].split)
+            if split != listed[key].split:
+                first = named[0]
+                raise UserError(
+                    f"{path}: {slide.file} is in {split} as {first.column} {first.name[:80]} and in "
+                    f"{listed[key].split} as {key.column} {key.name[:80]}. Correct or remove one of the two."
+                )
+    missing = [key.name for key in listed if key not in known]
+    names = {key.name for key in known if key.name}
     if not found:
-        raise UserError(f"{path}: names no slide or patient of the corpus{_suggest(missing, known)}.")
+        raise UserError(f"{path}: names no slide or patient of the corpus{_suggest(missing, names)}.")
     if missing:
         raise UserError(
-            f"{path}: {len(missing)} of its {len(by_name)} names are neither a slide nor a patient of the corpus"
-            f"{_suggest(missing, known)}. Correct or remove them."
+            f"{path}: {len(missing)} of its {len(listed)} names are neither a slide nor a patient of the corpus"
+            f"{_suggest(missing, names)}. Correct or remove them."
         )
     return found
+
+
+def _check_ambiguous(slides: Sequence[SlideFile], listed: Mapping[ListKey, ListedName], path: Path) -> set[str]:
+    """Return the names of all slides; refuse a list with a name that slides of several folders have.
+
+    Raises:
+        UserError: it has one.
+    """
+    first: dict[str, str] = {}
+    for slide in slides:
+        for name in slide.names:
+            other = first.setdefault(name, slide.file)
+            if _parent(other) != _parent(slide.file) and ListKey("slide", name) in listed:
+                raise UserError(
+                    f"{path}: {name[:80]} may be {other} or {slide.file}. Write the path below the folder instead."
+                )
+    return set(first)
 
 
 def _suggest(missing: Sequence[str], known: set[str]) -> str:
@@ -328,19 +490,3 @@ def _suggest(missing: Sequence[str], known: set[str]) -> str:
         listed.append(f"{name[:80]} (is it {lower[near[0]]}?)" if near else name[:80])
     more = [f"and {len(missing) - _MAX_LISTED} more"] if len(missing) > _MAX_LISTED else []
     return ": " + ", ".join(listed + more)
-
-
-def _read_split_list(path: Path) -> dict[str, str]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read as CSV ({error}).") from error
-    by_name: dict[str, str] = {}
-    for number, row in enumerate(rows, 2):
-        name, split = (row.get("slide") or row.get("patient") or "").strip(), (row.get("split") or "").strip()
-        if not name or split not in SPLITS:
-            raise UserError(f"{path}, row {number}: needs a slide or patient, and a split ({', '.join(SPLITS)}).")
-        if by_name.setdefault(name, split) != split:
-            raise UserError(f"{path}, row {number}: {name[:80]} is in {split} here and in {by_name[name]} above.")
-    return by_name

@@ -45,7 +45,7 @@ def draw_overlay(
     regions = read_annotation(annotation).resolve_labels(colors).shift(*offset).regions
     try:
         with closing(SlideReader(slide)) as opened:
-            image = Image.fromarray(opened.read_thumbnail(side))
+            image = Image.fromarray(opened.read_thumbnail(side)[0])
             scale = image.width / opened.size[0]
     except BadSlideError as error:
         raise UserError(f"{slide}: {error}.") from error

@@ -398,9 +398,9 @@ def _cut_negatives(
     import shapely
 
     cutting = shapely.is_empty(cuts)
-    for layer in sorted({one.layer for one in negatives}):
-        own = np.flatnonzero([one.layer == layer for one in regions])
-        inner = np.flatnonzero([one.layer == layer for one in negatives])
+    own_by_layer, none = _group_by_layer(regions), np.zeros(0, np.int64)
+    for layer, inner in sorted(_group_by_layer(negatives).items()):
+        own = own_by_layer.get(layer, none)
         found, cutters = shapely.STRtree(cuts[inner]).query(shapes[own], predicate="intersects")
         outer, cutters = own[found], inner[cutters]
         islands = _find_within(shapes[outer], cuts[cutters])
@@ -412,6 +412,14 @@ def _cut_negatives(
     for at in np.flatnonzero(~cutting).tolist():
         name = f"{negatives[at].name} ({negatives[at].label or 'negative'})"
         oddities.others.append(f"{name} is negative and cuts out nothing: it crosses no region of its layer")
+
+
+def _group_by_layer(regions: Sequence[Region]) -> dict[str, NDArray[np.int64]]:
+    """Return the numbers of the regions of each layer."""
+    found: dict[str, list[int]] = {}
+    for at, one in enumerate(regions):
+        found.setdefault(one.layer, []).append(at)
+    return {layer: np.array(some, dtype=np.int64) for layer, some in found.items()}
 
 
 def _find_within(inner: NDArray[Any], outer: NDArray[Any]) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ several properties, or in none.
 
 import hashlib
 import math
+import re
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,9 @@ _GRID, _SQUARE, _MIN_SHOWN = 6, 64, 6
 #: Grey of damaged parts in a small picture, how many of them are divided, and the sides in pixels of the picture from
 #: which they are not.
 _DAMAGED, _MAX_DAMAGED, _MIN_PART = 128, 400, 16
+
+#: Letters of a description of OME in which the size of a pixel is searched, for a message.
+_MAX_OME = 100_000
 
 _MICRONS = {"inch": 25_400.0, "centimeter": 10_000.0}
 
@@ -130,17 +134,42 @@ class SlideReader:
             raise BadSlideError(f"its pixels are not square: {x:g} µm wide and {y:g} µm high")
         return f"its pixels are {x:g} µm wide and {y:g} µm high; the width counts"
 
+    def check_full_resolution(self) -> str | None:
+        """Return a remark if the largest level of a slide in DICOM was made from a larger one, which is not there."""
+        if self._handle.properties.get("dicom.ImageType[3]", "").strip().upper() != "RESAMPLED":
+            return None
+        width, height = self.size
+        return (
+            f"its file of the full resolution seems to be missing: its largest, {width} x {height} pixels, is called "
+            "RESAMPLED. Coordinates of regions are taken for pixels of that one"
+        )
+
     def find_scale_in_file(self) -> Scale | None:
         """Return the scale that the file gives: to OpenSlide, to Aperio, or as the resolution of a TIFF."""
+        return _first_plausible(IN_FILE, self._list_scales())
+
+    def _list_scales(self) -> tuple[float | None, ...]:
+        """Return µm per pixel by `IN_FILE`, None where the file does not give it."""
         properties = self._handle.properties
         unit = _MICRONS.get(properties.get("tiff.ResolutionUnit", ""))
         resolution = _parse_number(properties.get("tiff.XResolution"))
-        values = (
+        return (
             _parse_number(properties.get("openslide.mpp-x")),
             _parse_number(properties.get("aperio.MPP")),
             unit / resolution if unit and resolution else None,
         )
-        return _first_plausible(IN_FILE, values)
+
+    def _describe_scales(self) -> str:
+        """Return which scales the file gives that are none of tissue or are not read, as the end of a sentence."""
+        found = [
+            f"{origin} gives {value:g}" for origin, value in zip(IN_FILE, self._list_scales(), strict=True) if value
+        ]
+        ome = re.search(
+            r'PhysicalSizeX="([\d.eE+-]{1,20})"', self._handle.properties.get("tiff.ImageDescription", "")[:_MAX_OME]
+        )
+        parts = [f"{' and '.join(found)} µm per pixel, which no slide has"] if found else []
+        parts += [f"PhysicalSizeX of OME, {ome[1]}, is not read"] if ome else []
+        return "".join(f"; {part}" for part in parts)
 
     def find_scale(self, annotated: float | None, assumed: float | None) -> Scale | None:
         """Return the scale from the file, else the annotation, else 10 / objective power, else the config.
@@ -164,7 +193,7 @@ class SlideReader:
         Raises:
             BadSlideError: the annotation gives another slide, another size or another scale.
         """
-        names = (self.path.stem.casefold(), self.path.name.casefold())
+        names = (self.path.stem.casefold(), self.path.name.casefold(), self.path.stem.casefold().removesuffix(".ome"))
         if annotation.slide is not None and annotation.slide.casefold() not in names:
             raise BadSlideError(f"its annotation is that of {annotation.slide}")
         if annotation.size is not None and annotation.size not in (self.size, self.bounds[2:]):
@@ -193,7 +222,9 @@ class SlideReader:
         if wanted is None:
             return PatchGeometry(0, patch, float(patch), patch)
         if scale is None:
-            raise BadSlideError("says nowhere how large its pixels are (assumed_mpp in the config can)")
+            raise BadSlideError(
+                f"says nowhere how large its pixels are (assumed_mpp in the config can){self._describe_scales()}"
+            )
         factor = wanted / scale.mpp
         if factor * (1 + TOLERANCE) < 1:
             raise BadSlideError(f"has {scale.mpp:g} µm per pixel, coarser than the {wanted:g} that are asked for")
@@ -274,8 +305,8 @@ class SlideReader:
             total.update(b"damaged" if square is None else np.ascontiguousarray(square).data)
         return total.hexdigest()
 
-    def read_thumbnail(self, side: int) -> NDArray[np.uint8]:
-        """Return a picture of the whole slide, grey where the slide is damaged.
+    def read_thumbnail(self, side: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Return a picture of the whole slide, and where the slide is damaged; there the picture is grey.
 
         The slide is read in parts, so that one without small levels takes no more memory than another. Parts with a
         damaged tile are read again in quarters, so that most of what is not damaged is shown.
@@ -284,7 +315,7 @@ class SlideReader:
             side: maximum width and height of the picture in pixels.
 
         Returns:
-            (n_rows, n_columns, 3) uint8.
+            (n_rows, n_columns, 3) uint8, and (n_rows, n_columns) bool.
 
         Raises:
             BadSlideError: the slide cannot be opened again.
@@ -297,7 +328,7 @@ class SlideReader:
         shrunk = self._handle.level_downsamples[level]
         # Squares of the picture, and what they are in pixels of the level.
         step = max(1, int(_MAX_READ**0.5 * shrunk / factor))
-        picture = np.full((height, width, 3), _DAMAGED, np.uint8)
+        picture, damaged = np.full((height, width, 3), _DAMAGED, np.uint8), np.ones((height, width), bool)
         starts = [(top, left) for top in range(0, height, step) for left in range(0, width, step)]
         # The largest parts first, so that the limit of divisions affects the smallest.
         parts = deque((top, left, min(step, height - top), min(step, width - left)) for top, left in starts)
@@ -310,12 +341,13 @@ class SlideReader:
             if part is not None:
                 small = Image.fromarray(part).resize((columns, rows), Image.Resampling.BOX)
                 picture[top : top + rows, left : left + columns] = np.asarray(small)
+                damaged[top : top + rows, left : left + columns] = False
                 continue
             self._reopen()
             n_damaged += 1
             if n_damaged <= _MAX_DAMAGED and min(rows, columns) > _MIN_PART:
                 parts.extend(_quarter(top, left, rows, columns))
-        return picture
+        return picture, damaged
 
     def _try(self, place: tuple[int, int], geometry: PatchGeometry) -> NDArray[np.uint8] | None:
         """Return one patch, or None if the slide is damaged there."""

@@ -9,9 +9,10 @@ from blindtune.datasets.base import LoadedDataset
 from blindtune.datasets.corpus.base import Corpus, RawFile
 from blindtune.datasets.corpus.filetree import check_annotated
 from blindtune.datasets.corpus.splits import read_extract
-from blindtune.datasets.corpus.survey import Survey, check_files_by_group
+from blindtune.datasets.corpus.survey import Survey, check_files_by_group, replace_group
 from blindtune.datasets.slides import discovery
 from blindtune.datasets.slides.config import ANNOTATIONS, SlidesConfig
+from blindtune.datasets.slides.split_list import read_split_list
 from blindtune.datasets.slides.unused import add_unused
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ class SlidesSource(Corpus):
         listed = self.config.splitting.file
         return super().user_files() | ({"list": Path(listed)} if listed else {})
 
+    def unwatched_files(self) -> dict[str, Path]:
+        """Return the list of the splits if it gives patients: of its splits, the files of the batches depend."""
+        return {"list": Path(self.config.splitting.file or "")} if any(self._listed.values()) else {}
+
     def list_files(self) -> list[RawFile]:
         """Return the slides that are in a split, each with its annotation.
 
@@ -59,6 +64,8 @@ class SlidesSource(Corpus):
         """
         splits = discovery.assign_splits(list(self._slides.values()), self.config.splitting, self.config.seed)
         check_files_by_group((file, self._slides[file].patient, split) for file, split in splits.items())
+        if self.simulator is None and self.config.leaks != "report":
+            discovery.check_dicom_patients(splits, self._found.patients)
         companions = {file: [one.annotation] if one.annotation else [] for file, one in self._slides.items()}
         if self.simulator is not None:
             companions = self.simulator.list_files()
@@ -75,9 +82,15 @@ class SlidesSource(Corpus):
             UserError: as `Corpus.load`.
         """
         loaded = super().load(files)
-        surveys = [survey for path in files.values() for survey in read_extract(path)]
+        groups = self.list_groups()
+        surveys = [replace_group(survey, groups) for path in files.values() for survey in read_extract(path)]
         left_out = dict.fromkeys(set(self._slides) - {s.file for s in surveys}, "the list of splits does not name it")
         return add_unused(loaded, self.config.classes, surveys, self._ignored | left_out)
+
+    def list_groups(self) -> dict[str, str]:
+        """Return the patients that the list of splits gives, by the slide."""
+        slides = self._slides.values()
+        return {one.file: one.patient for one in slides if any(self._listed.get(name) for name in one.names)}
 
     def open_file(self, folder: Path, raw: RawFile) -> "OpenSlideFile":
         """Open a slide.
@@ -141,7 +154,15 @@ class SlidesSource(Corpus):
         if self.simulator is not None:
             return {one.file: one for one in discovery.parse_paths(self.simulator.list_files(), self.config.patient)}
         found = self._found
-        return {one.file: one for one in discovery.parse_paths(found.annotations, self.config.patient, found.parts)}
+        slides = discovery.parse_paths(found.annotations, self.config.patient, found.parts, found.ids, self._listed)
+        return {one.file: one for one in slides}
+
+    @cached_property
+    def _listed(self) -> dict[str, str]:
+        """The patients of the list of splits, by a name of a slide."""
+        path = self.config.splitting.file
+        listed = read_split_list(Path(path)) if path and self.simulator is None else {}
+        return {key.name: one.patient for key, one in listed.items() if key.column == "slide"}
 
     @cached_property
     def _found(self) -> "FoundSlides":

@@ -23,6 +23,7 @@ from blindtune.core.seeds import derive
 from blindtune.datasets.corpus.base import OpenRawFile
 from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.slides.annotations import Annotation, read_annotation
+from blindtune.datasets.slides.annotations.base import to_line
 from blindtune.datasets.slides.config import SlidesConfig
 from blindtune.datasets.slides.discovery import SlideFile
 from blindtune.datasets.slides.normalization import StainError, StainTransform, estimate_transform
@@ -90,7 +91,7 @@ class OpenSlideFile(OpenRawFile):
             self._fill_or_explain(result)
         except (BadSlideError, UserError) as error:
             # The list of bad files names the slide anyway, and the annotation is in the same folder.
-            reason = str(error).replace(f"{(self._folder / self._found.file).parent}/", "").rstrip(".")
+            reason = to_line(str(error).replace(f"{(self._folder / self._found.file).parent}/", "").rstrip("."))
             return result.model_copy(update={"bad": reason, "candidates": [], "left_out": {}})
         self._geometry = PatchGeometry(**result.facts["geometry"])
         return result
@@ -140,7 +141,8 @@ class OpenSlideFile(OpenRawFile):
         annotation = read_annotation(self._folder / self._found.annotation)
         slide.check_annotation(annotation)
         annotation = annotation.resolve_labels({label for labels in settings.classes.values() for label in labels})
-        remarks = [remark for remark in [slide.check_pixels()] if remark is not None]
+        checks = (slide.check_pixels(), slide.check_full_resolution())
+        remarks = [remark for remark in checks if remark is not None]
         annotation, offset = _place_annotation(annotation, slide, settings.annotation_origin)
         result.content = slide.digest_pixels()
         scale = slide.find_scale(annotation.mpp, settings.assumed_mpp)
@@ -157,13 +159,13 @@ class OpenSlideFile(OpenRawFile):
                 "patch": geometry.patch,
             },
             regions=_count_labels(annotation),
-            oddities=[*remarks, *annotation.unused, *areas.oddities],
+            oddities=[to_line(text) for text in (*remarks, *annotation.unused, *areas.oddities)],
         )
         if any(offset):
             result.facts["offset"] = list(offset)
         tissue = None
         if settings.tissue.min_tissue or settings.stain_normalization is not None:
-            tissue = find_tissue(slide.read_thumbnail(SIDE), slide.size)
+            tissue = find_tissue(*slide.read_thumbnail(SIDE), slide.size)
         if tissue is not None and settings.stain_normalization is not None:
             self._stains = _estimate_stains(slide, geometry, tissue, self._found.file, settings)
             result.facts["stains"] = self._stains.to_facts()
@@ -244,7 +246,8 @@ def _estimate_stains(
     try:
         return estimate_transform(np.concatenate([np.zeros((0, 3), np.uint8), *shown]), settings.stain_normalization)
     except StainError as error:
-        raise BadSlideError(str(error)) from error
+        share = max(tissue.damaged.mean(), (len(patches) - len(shown)) / max(1, len(patches)))
+        raise BadSlideError(f"{error}{f'; {share:.0%} of it is damaged' if share else ''}") from error
 
 
 def _read_patches(

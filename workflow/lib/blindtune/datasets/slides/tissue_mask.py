@@ -22,13 +22,15 @@ class TissueMask:
     Attributes:
         mask: (n_rows, n_columns) bool, true where there is tissue.
         size: width and height of the slide in pixels of the full resolution.
+        damaged: (n_rows, n_columns) bool, true where it is not known.
     """
 
     mask: NDArray[np.bool_]
     size: tuple[int, int]
+    damaged: NDArray[np.bool_]
 
     def measure_share(self, corners: NDArray[np.int64], side: float) -> NDArray[np.float64]:
-        """Return the share of each square that is tissue; outside of the slide is none.
+        """Return the share of each square that is or may be tissue; outside of the slide is none.
 
         Args:
             corners: (n_squares, 2) x and y of the upper left corners, in pixels of the full resolution.
@@ -67,13 +69,13 @@ class TissueMask:
 
     @cached_property
     def _sums(self) -> NDArray[np.float64]:
-        """Number of pixels of tissue above and to the left, (n_rows + 1, n_columns + 1)."""
+        """Number of pixels above and to the left that are or may be tissue, (n_rows + 1, n_columns + 1)."""
         total = np.zeros((self.mask.shape[0] + 1, self.mask.shape[1] + 1))
-        total[1:, 1:] = self.mask.cumsum(axis=0).cumsum(axis=1)
+        total[1:, 1:] = (self.mask | self.damaged).cumsum(axis=0).cumsum(axis=1)
         return total
 
 
-def find_tissue(picture: NDArray[np.uint8], size: tuple[int, int]) -> TissueMask:
+def find_tissue(picture: NDArray[np.uint8], damaged: NDArray[np.bool_], size: tuple[int, int]) -> TissueMask:
     """Return the tissue of a slide: the pixels of a small picture that are more saturated than a threshold.
 
     The threshold is that of Otsu (1979), A threshold selection method from gray-level histograms, IEEE Transactions on
@@ -81,13 +83,14 @@ def find_tissue(picture: NDArray[np.uint8], size: tuple[int, int]) -> TissueMask
 
     Args:
         picture: (n_rows, n_columns, 3) uint8, red, green and blue.
+        damaged: (n_rows, n_columns) bool, true where the picture shows nothing.
         size: width and height of the slide in pixels of the full resolution.
     """
     high, low = picture.max(axis=2).astype(np.int64), picture.min(axis=2).astype(np.int64)
     saturation = 255 * (high - low) // np.maximum(high, 1)
-    counts = np.bincount(saturation.ravel(), minlength=256)
+    counts = np.bincount(saturation[~damaged], minlength=256)
     threshold = min(max(choose_threshold(counts), _LOWEST), _HIGHEST)
-    return TissueMask(saturation > threshold, size)
+    return TissueMask((saturation > threshold) & ~damaged, size, damaged)
 
 
 def choose_threshold(counts: NDArray[np.int64]) -> int:

@@ -14,6 +14,7 @@ from blindtune.datasets.slides.annotations.base import (
     Region,
     box_between,
     name_region,
+    name_unknown_type,
     parse_label,
 )
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from blindtune.datasets.slides.annotations.xml_document import XmlDocument
 
 _WITH_AREA = ("polygon", "spline", "rectangle")
+#: What a region of an unknown type is not: its vertices are an outline.
+_WITHOUT_AREA = ("dot", "pointset", "measurement", "none")
 #: ASAP writes the word where an annotation has no group.
 _NO_GROUP = "none"
 #: The name that ASAP gives to an annotation that was not named.
@@ -52,9 +55,12 @@ def read(document: "XmlDocument", path: Path) -> Annotation:
         group, name = _read_group(element.get("PartOfGroup")), parse_label(element.get("Name"))
         label = group or ("" if _AUTOMATIC.fullmatch(name) else name)
         kind = element.get("Type", "Polygon").strip().lower()
-        if kind not in _WITH_AREA:
-            found.unused.append(f"{name_region('annotation', number, label)} is a {kind[:40]}, which has no area")
+        what = name_region("annotation", number, label)
+        if kind in _WITHOUT_AREA:
+            found.unused.append(f"{what} is a {kind}, which has no area")
             continue
+        if kind not in _WITH_AREA:
+            found.unused.append(name_unknown_type(what, kind))
         groups = _list_groups(group, above)
         with found.naming("annotation", number, label, groups=groups):
             polygon = document.read_outline(element, "Coordinates", "Coordinate", ordered=True)

@@ -4,6 +4,7 @@ A vertex is (x, y) in pixels of the slide's full resolution, y pointing down.
 """
 
 import math
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,7 +21,9 @@ from blindtune.core.validation import show_value
 MAX_COORDINATE = 1e9
 #: Vertices of the polygon that approximates an ellipse: its area is smaller by 0.03%.
 _ELLIPSE_VERTICES = 144
-_LONGEST_NAME = 80
+_LONGEST_NAME, _LONGEST_KIND = 80, 40
+
+_YES, _NO = ("1", "true", "yes"), ("0", "false", "no")
 
 Polygon = NDArray[np.float64]
 
@@ -159,12 +162,25 @@ class FoundRegions:
 
 def name_region(kind: str, number: object, label: str) -> str:
     """Return how messages name a region, such as "region 3 (dcis)"."""
-    return f"{kind} {str(number)[:_LONGEST_NAME]} ({label[:_LONGEST_NAME] or 'without a label'})"
+    return f"{kind} {to_line(str(number)[:_LONGEST_NAME])} ({label[:_LONGEST_NAME] or 'without a label'})"
+
+
+def name_unknown_type(region: str, kind: str) -> str:
+    """Return the sentence about a region of an unknown type, by its name and the type."""
+    what = to_line(kind[:_LONGEST_KIND])
+    return f"{region} is used, but not its type {what}, which is unknown: its vertices are taken for an outline"
+
+
+def to_line(text: str) -> str:
+    """Return a text of a file with a space for each control character, of which some move the cursor of a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(" " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter for letter in text)
 
 
 def parse_label(*names: object) -> str:
     """Return the first name that is a text and not empty, in lower case and cut off; empty if there is none."""
-    texts = (name[:MAX_LABEL].strip().lower() for name in names if isinstance(name, str))
+    texts = (to_line(name[:MAX_LABEL]).strip().lower() for name in names if isinstance(name, str))
     return next((text for text in texts if text), "")
 
 
@@ -181,6 +197,22 @@ def to_number(text: object) -> float:
     except (TypeError, ValueError, OverflowError):
         return math.nan
     return value if math.isfinite(value) else math.nan
+
+
+def parse_negative(text: str | None, region: str) -> bool:
+    """Return whether a region is cut out of others.
+
+    Args:
+        text: the attribute; None if the region does not have it.
+        region: name of the region, for the message.
+
+    Raises:
+        UserError: it is neither yes nor no, so that the area of others is not known.
+    """
+    value = (text or "0").strip().lower() or "0"
+    if value not in (*_YES, *_NO):
+        raise UserError(f"{region}: NegativeROA is {show_value(text)}, which is neither 1 nor 0.")
+    return value in _YES
 
 
 def parse_number(text: object, where: str) -> float:

@@ -22,10 +22,12 @@ from blindtune.datasets.slides.annotations.base import (
     parse_number,
     parse_vertices,
     rotate,
+    to_line,
 )
 
 #: A grid has lines within a rectangle.
 _RECTANGLES = ("rectangle", "rectanglegrid")
+_WITHOUT_AREA = ("polyline", "point", "arrow")
 #: Keys that are read.
 KEYS = frozenset([
     "annotation", "name", "elements", "type", "label", "value", "group", "points", "closed", "holes", "center",
@@ -81,8 +83,10 @@ def _read_element(
     """
     outline = _outline(element)
     if outline is None:
-        what = "an open line" if element["type"] == "polyline" else f"a {element['type'][:40]}"
-        found.unused.append(f"{name_region('element', number, label)} is {what}, which has no area")
+        kind = element["type"]
+        what = "an open line" if kind == "polyline" else f"of the type {to_line(kind[:40])}"
+        why = "has no area" if kind in _WITHOUT_AREA else "is not read"
+        found.unused.append(f"{name_region('element', number, label)} is {what}, which {why}")
         return
     outlines.append(outline)
     holes = element.get("holes") or []

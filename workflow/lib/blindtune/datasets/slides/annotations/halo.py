@@ -18,13 +18,17 @@ from blindtune.datasets.slides.annotations.base import (
     box_between,
     ellipse_between,
     name_region,
+    name_unknown_type,
     parse_label,
+    parse_negative,
 )
 
 if TYPE_CHECKING:
     from blindtune.datasets.slides.annotations.xml_document import XmlDocument
 
 _WITH_AREA = ("polygon", "rectangle", "ellipse")
+#: What a region of an unknown type is not: its vertices are an outline.
+_WITHOUT_AREA = ("ruler", "pin", "point", "arrow", "line", "polyline", "text")
 #: Ends that are farther apart than so many times the longest line are not joined. HALO closes outlines, or leaves a gap
 #: shorter than that line; other programs leave out the last vertex.
 _OPEN = 8
@@ -41,7 +45,10 @@ def read(document: "XmlDocument", path: Path) -> Annotation:
 
     Args:
         document: the parsed document.
-        path: of the file.
+        path: of the file, for messages.
+
+    Raises:
+        UserError: it is not known whether a region is negative, or a negative one cannot be used.
     """
     found = FoundRegions()
     number = 0
@@ -50,10 +57,13 @@ def read(document: "XmlDocument", path: Path) -> Annotation:
         for element in annotation.iterfind("Regions/Region"):
             number += 1
             kind = element.get("Type", "Polygon").strip().lower()
-            if kind not in _WITH_AREA:
-                found.unused.append(f"{name_region('region', number, label)} is a {kind[:40]}, which has no area")
+            what = name_region("region", number, label)
+            if kind in _WITHOUT_AREA:
+                found.unused.append(f"{what} is a {kind}, which has no area")
                 continue
-            negative = element.get("NegativeROA", "0").strip().lower() in ("1", "true")
+            if kind not in _WITH_AREA:
+                found.unused.append(name_unknown_type(what, kind))
+            negative = parse_negative(element.get("NegativeROA"), f"{path}, {what}")
             with found.naming("region", number, label, negative=negative):
                 polygon = document.read_outline(element, "Vertices", "V")
                 if kind == "ellipse":
@@ -63,7 +73,7 @@ def read(document: "XmlDocument", path: Path) -> Annotation:
                 elif kind == "polygon" and (element.get("HasEndcaps", "0").strip() == "1" or _is_open(polygon)):
                     if negative:
                         raise UserError("it is an open line, which has no area.")
-                    found.unused.append(f"{name_region('region', number, label)} is an open line, which has no area")
+                    found.unused.append(f"{what} is an open line, which has no area")
                     continue
                 found.regions.append(Region(f"region {number}", label, polygon, layer=str(layer), negative=negative))
     return found.to_annotation()

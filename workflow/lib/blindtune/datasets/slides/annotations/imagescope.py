@@ -18,8 +18,10 @@ from blindtune.datasets.slides.annotations.base import (
     box_between,
     ellipse_between,
     name_region,
+    name_unknown_type,
     parse_label,
     parse_mpp,
+    parse_negative,
     parse_number,
 )
 
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 #: Types of regions; those that enclose nothing have names only.
 _FREEHAND, _RECTANGLE, _ELLIPSE = "0", "1", "2"
 _WITHOUT_AREA = {"3": "an arrow", "4": "a ruler", "5": "a point"}
-_NEGATIVE = ("1", "true")
 #: Fewest pixels of a slide's side; a layer can have other attributes of these names, such as the width of a pen.
 _MIN_SIDE = 256
 
@@ -49,7 +50,8 @@ def read(document: "XmlDocument", path: Path) -> Annotation:
         path: of the file, for messages.
 
     Raises:
-        UserError: the scale is not a number.
+        UserError: the scale is not a number, it is not known whether a region is negative, or a negative one cannot be
+            used.
     """
     root, found = document.root, FoundRegions()
     attributes = {
@@ -66,11 +68,8 @@ def read(document: "XmlDocument", path: Path) -> Annotation:
             )
             continue
         if kind not in (_FREEHAND, _RECTANGLE, _ELLIPSE):
-            what = name_region("region", region_id, label)
-            found.unused.append(
-                f"{what} is used, but not its type {kind[:40]}, which is unknown: its vertices are taken for an outline"
-            )
-        negative = element.get("NegativeROA", "0").strip().lower() in _NEGATIVE
+            found.unused.append(name_unknown_type(name_region("region", region_id, label), kind))
+        negative = parse_negative(element.get("NegativeROA"), f"{path}, {name_region('region', region_id, label)}")
         with found.naming("region", region_id, label, negative=negative):
             corners = document.read_outline(element, "Vertices", "Vertex")
             found.regions.append(

@@ -29,7 +29,8 @@ from blindtune.datasets.slides.annotations.base import (
 
 COLUMNS = ("index", "label", "coord_index", "row", "column")
 
-_LONGEST_COMMENT = 1000
+#: Letters of a comment, and of the name of a value in it, that are read.
+_LONGEST_COMMENT, _LONGEST_NAME = 1000, 50
 #: Of a longer line, the CSV reader of Python refuses a field that is too long.
 _LONGEST_LINE = 10_000
 
@@ -108,9 +109,13 @@ def _strip_folder(name: str | None) -> str | None:
 
 def _read_header(lines: list[str]) -> dict[str, str]:
     """Return the values of the comments by their names."""
-    # The time of the expression below grows with the square of a line's length.
     comments = [line[:_LONGEST_COMMENT].lstrip("# ").strip() for line in lines if line.lstrip().startswith("#")]
-    header = dict(re.findall(r"(\w+)\s*=\s*([^,]+?)\s*(?:,|$)", "\n".join(comments), re.MULTILINE))
+    header: dict[str, str] = {}
+    for part in (part for line in comments for part in line.split(",")):
+        before, _, value = part.partition("=")
+        word = re.search(r"\w+$", before.rstrip()[-_LONGEST_NAME:])
+        if word is not None and value.strip():
+            header[word[0]] = value.strip()
     # A name may have commas, so that of the slide, and a number with a decimal comma, take their whole lines.
     for name in ("bname", "MicronsPerPixel"):
         for line in comments:

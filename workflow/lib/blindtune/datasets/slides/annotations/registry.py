@@ -3,6 +3,7 @@
 The suffix only says whether a file is a table, XML or JSON: programs name their files alike.
 """
 
+import codecs
 import json
 import re
 from collections.abc import Callable
@@ -89,10 +90,15 @@ def _choose(dialects: tuple[AnnotationDialect, ...], content: Any, path: Path, w
 
 
 def _decode(content: bytes, path: Path) -> str:
+    """Return a text in UTF-8, or in UTF-16 with a mark at its start, as some programs of Windows write."""
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-16" if is_utf_16 else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is not text in UTF-8 ({error.reason} at byte {error.start}).") from error
+        name = "UTF-16" if is_utf_16 else "UTF-8"
+        raise UserError(
+            f"{path}: is not text in {name} ({error.reason} at byte {error.start}). Save it as UTF-8."
+        ) from error
 
 
 def _parse_xml(content: bytes, path: Path) -> XmlDocument:
@@ -110,8 +116,17 @@ def _parse_xml(content: bytes, path: Path) -> XmlDocument:
         raise UserError(f"{path}: holds a document type or entities, which are refused.") from error
     # An encoding that Python does not know is a LookupError, one that the parser does not take a ValueError.
     except (ParseError, LookupError, ValueError) as error:
-        raise UserError(f"{path}: is not valid XML ({str(error)[:200]}).") from error
+        raise UserError(f"{path}: is not valid XML ({str(error)[:200]}).{_advise_encoding(content)}") from error
     return document
+
+
+def _advise_encoding(content: bytes) -> str:
+    """Return how to save a file that is not in UTF-8, as the end of a message."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return " It is not in UTF-8: save it so, with no other encoding in its first line."
+    return ""
 
 
 def _parse_json(text: str, path: Path) -> Any:

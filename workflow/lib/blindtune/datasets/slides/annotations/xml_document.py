@@ -25,6 +25,8 @@ from blindtune.datasets.slides.annotations.base import (
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
+#: Elements within each other, at most; those of all programs are less than ten.
+_MAX_DEPTH = 100
 #: Elements that are vertices, of ImageScope, HALO and ASAP.
 _VERTICES = frozenset(["Vertex", "V", "Coordinate"])
 
@@ -126,7 +128,13 @@ class DocumentBuilder:
         self._open: list[Element] = []
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        """Begin an element."""
+        """Begin an element.
+
+        Raises:
+            ValueError: it is within too many others.
+        """
+        if len(self._open) >= _MAX_DEPTH:
+            raise ValueError(f"more than {_MAX_DEPTH} elements within each other")
         if self._document is not None and tag in _VERTICES:
             parent = self._open[-1]
             self._document.vertices.setdefault((parent, tag), VertexList()).add(attributes)
