@@ -52,6 +52,9 @@ NETWORKS: dict[str, Hyperparameters] = {
     },
 }
 
+#: Changes of the networks that `networks` trains, as if they were trainers, with the trainer of each.
+_CHANGED = {"divided": "pytorch", "dropped": "fused"}
+
 #: Share of train on which sets are chosen in the reading ``held out``.
 _HELD_OUT = 0.2
 
@@ -113,7 +116,9 @@ def main() -> None:
     arguments.records.mkdir(parents=True, exist_ok=True)
     match arguments.what:
         case "networks":
-            for name in NETWORKS:
+            for name, values in NETWORKS.items():
+                if arguments.trainer == "dropped" and "dropout_rate" not in values:
+                    continue
                 path = arguments.records / f"networks_{name}_{arguments.trainer}.jsonl"
                 append(path, train_network(name, splits, arguments.trainer, range(_lines(path), arguments.count)))
         case "sets":
@@ -136,9 +141,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=8, help="sets of the reading, or trainings of each network")
     parser.add_argument(
         "--trainer",
-        choices=["fused", "keras", "pytorch", "divided"],
+        choices=["fused", "keras", "pytorch", *_CHANGED],
         default="fused",
-        help="divided: see `DividedOutputs`",
+        help="divided: outputs as in `DividedOutputs`; dropped: networks with dropout drop their inputs too",
     )
     parser.add_argument("--study", type=Path, help="folder of a study, for kept")
     return parser.parse_args()
@@ -162,14 +167,16 @@ def train_network(name: str, splits: dict[str, Split], trainer: str, numbers: ra
     Args:
         name: of the network.
         splits: train, dev and eval.
-        trainer: as a config names it.
+        trainer: as a config names it, or one of `_CHANGED`.
         numbers: seeds of the trainings.
     """
     training = Training(learning_rate=0.001, batch_size=512, epochs=10, initial_weights="keras")
     tasks = [workload.create_task(NETWORKS[name], training, seed=number) for number in numbers]
     if trainer == "divided":
         tasks = [_divide_outputs(task) for task in tasks]
-    yield from _train(tasks, splits, "pytorch" if trainer == "divided" else trainer)
+    if trainer == "dropped":
+        tasks = [_drop_inputs(task) for task in tasks]
+    yield from _train(tasks, splits, _CHANGED.get(trainer, trainer))
 
 
 def train_reading(reading: Reading, splits: dict[str, Split], trainer: str, numbers: range) -> Iterator[dict[str, Any]]:
