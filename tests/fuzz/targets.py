@@ -42,8 +42,8 @@ from blindtune.datasets.eeg.errors import UnusableRecording
 from blindtune.datasets.eeg.montages import create_montage, find_derivation
 from blindtune.datasets.registry import create_source
 from blindtune.datasets.slides import annotations as slide_annotations
-from blindtune.datasets.slides.discovery import _read_split_list
 from blindtune.datasets.slides.polygons import compute_areas
+from blindtune.datasets.slides.split_list import read_split_list
 from blindtune.datasets.table.config import TableConfig
 from blindtune.decoding.ledger import Ledger
 from blindtune.decoding.sealed_split import read_seal
@@ -222,7 +222,7 @@ TARGETS: dict[str, Target] = {
     "model": Target("model.yaml", lambda path: load(ManualModel, path), files("model.yaml"), structured=True),
     "drawing": Target("drawing.yaml", _sample, files("drawing.yaml"), structured=True),
     "points": Target("train.csv", read_csv, files("points.csv")),
-    "split_list": Target("splits.csv", _read_split_list, files("splits.csv")),
+    "split_list": Target("splits.csv", read_split_list, files("splits.csv")),
     "origins": Target("origins.tsv", read_origins, files("origins.tsv")),
     "edf": Target("a.edf", _header, _edf),
     "eeg_csv": Target("a.csv_bi", _annotation, files("eeg.csv_bi")),
