@@ -318,13 +318,14 @@ def parse_paths(
     Raises:
         UserError: a path gives no patient.
     """
-    has_patients = any((listed or {}).values())
+    parts, ids, listed = parts or {}, ids or {}, listed or {}
+    has_patients = any(listed.values())
     found = []
     for file, annotations in sorted(files.items()):
-        own = (ids or {}).get(file, DicomIds("", ""))
-        one = SlideFile(file, next(iter(annotations), None), "", tuple((parts or {}).get(file, ())), own.series)
-        named = [name for name in one.names if name in (listed or {})]
-        patient = next((patient for name in named if listed and (patient := listed[name])), "")
+        own = ids.get(file, DicomIds("", ""))
+        one = SlideFile(file, next(iter(annotations), None), "", tuple(parts.get(file, ())), own.series)
+        named = [listed[name] for name in one.names if name in listed]
+        patient = next(filter(None, named), "")
         if not patient and (named or not has_patients or _find_patient(file, pattern)):
             patient = parse_patient(file, pattern, own.patient if pattern is None else None)
         found.append(replace(one, patient=patient))
@@ -395,10 +396,12 @@ def check_dicom_patients(splits: Mapping[str, str], patients: Mapping[str, str])
     Raises:
         UserError: the message names the patient and a slide of each split.
     """
+    if len(set(patients.values())) < 2:
+        return
     first: dict[str, str] = {}
-    for file in sorted(splits) if len(set(patients.values())) > 1 else []:
-        patient = patients.get(file)
-        before = file if patient is None else first.setdefault(patient, file)
+    for file in sorted(splits.keys() & patients.keys()):
+        patient = patients[file]
+        before = first.setdefault(patient, file)
         if splits[before] != splits[file]:
             raise UserError(
                 f"folder: {before} in {splits[before]} and {file} in {splits[file]} are of one patient in DICOM, "
