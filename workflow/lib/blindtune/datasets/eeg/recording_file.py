@@ -186,20 +186,40 @@ class RecordingFile:
             raise UnusableRecording(f"cannot be read ({error.strerror})") from error
 
 
+#: What `read_header` raises for a file that is no recording.
+HEADER_ERRORS = (OSError, EOFError, ValueError, zlib.error)
+
+
 def peek_seconds(path: Path) -> float | None:
     """Return the length of a recording by its header and the size of its file; None if they do not tell.
 
     Args:
         path: the file, of which only the header is read.
     """
-    is_packed = path.name.lower().endswith(".gz")
     try:
-        with gzip.open(path) if is_packed else path.open("rb") as stream:
-            head = stream.read(_FIXED)
-            head += stream.read(min(_FIXED * int(head[-4:]), MAX_HEADER))
-        return count_seconds(head, None if is_packed else path.stat().st_size)
-    except (OSError, EOFError, ValueError, zlib.error, UnusableRecording):
+        head = read_header(path)
+        return count_seconds(head, None if _is_packed(path) else path.stat().st_size)
+    except (*HEADER_ERRORS, UnusableRecording):
         return None
+
+
+def read_header(path: Path) -> bytes:
+    """Return the header of a recording, compressed or not; less if the file ends before, or it is too long.
+
+    Args:
+        path: the file.
+
+    Raises:
+        OSError: it cannot be read; also EOFError, ValueError and zlib.error: `HEADER_ERRORS`.
+    """
+    with gzip.open(path) if _is_packed(path) else path.open("rb") as stream:
+        head = stream.read(_FIXED)
+        # A negative length would read all of the file.
+        return head + stream.read(max(0, min(_FIXED * int(head[-4:]), MAX_HEADER)))
+
+
+def _is_packed(path: Path) -> bool:
+    return path.name.lower().endswith(".gz")
 
 
 def unpack(stream: IO[bytes]) -> IO[bytes]:

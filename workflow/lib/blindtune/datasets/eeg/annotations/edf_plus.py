@@ -7,9 +7,7 @@ They are parsed here and not by edfio, which passes over what its pattern does n
 decimal comma, no end) and reads UTF-8 alone: a seizure that is passed over would be background.
 """
 
-import gzip
 import re
-import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -32,7 +30,7 @@ from blindtune.datasets.eeg.annotations.labels import LabelMap, nothing
 from blindtune.datasets.eeg.config import Kind
 from blindtune.datasets.eeg.edf_header import ANNOTATIONS
 from blindtune.datasets.eeg.errors import UnusableRecording
-from blindtune.datasets.eeg.recording_file import RecordingFile
+from blindtune.datasets.eeg.recording_file import HEADER_ERRORS, RecordingFile, read_header
 
 #: A record that holds its time stamp and nothing else, or nothing.
 _STAMP_ALONE = re.compile(rb"(?:[+-]\d+(?:\.\d*)?\x14\x14)?\0*")
@@ -193,12 +191,11 @@ def _decode(text: bytes) -> tuple[str, bool]:
 def has_annotations(path: Path) -> bool:
     """Return whether the header of a file names a signal of annotations; False if it cannot be read."""
     try:
-        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as stream:
-            head = stream.read(_HEAD)
-            signals = min(int(head[252:256]), _MAX_SIGNALS)
-            labels = stream.read(16 * signals).decode("latin-1")
-    except (OSError, EOFError, ValueError, zlib.error):
+        head = read_header(path)
+        signals = min(int(head[_HEAD - 4 : _HEAD]), _MAX_SIGNALS)
+    except HEADER_ERRORS:
         return False
+    labels = head[_HEAD : _HEAD + 16 * signals].decode("latin-1")
     return any(labels[at : at + 16].strip() in ANNOTATIONS for at in range(0, len(labels), 16))
 
 
