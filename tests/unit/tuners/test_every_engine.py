@@ -11,13 +11,15 @@ from blindtune.search_space import Space
 from support.builders import build_tuner, finished_trial, tuner
 from support.engines import ENGINE_ALGORITHMS, SPACE, marks_of, propose, run_fresh, score_of, with_marks
 
-#: By library: what a study proposes, with which keys, for how many trials. Those with lists alone have another space.
+#: By library: what a study proposes, with which keys, for how many trials. Grids have `GRID`.
 RUNS: dict[str, list[tuple[str, dict[str, Any], int]]] = {
-    "smac": [("forest", {}, 26), ("multi-fidelity", {}, 26)],
+    "smac": [("random", {}, 30), ("forest", {}, 26), ("hyperband", {}, 26), ("multi-fidelity", {}, 26)],
     "ray-tune": [
         ("random", {}, 30),
         ("hyperopt", {"n_initial": 5}, 30),
         ("random", {"pruner": {"algorithm": "asha", "reduction_factor": 3, "brackets": 3}}, 20),
+        ("random", {"pruner": {"algorithm": "median"}}, 20),
+        ("grid", {}, 30),
     ],
     "nni": [
         ("random", {}, 30),
@@ -25,22 +27,39 @@ RUNS: dict[str, list[tuple[str, dict[str, Any], int]]] = {
         ("anneal", {}, 40),
         ("evolution", {"population_size": 6}, 60),
         ("hyperband", {}, 44),
+        ("random", {"pruner": {"algorithm": "median"}}, 20),
+        ("grid", {}, 30),
     ],
     "nevergrad": [
         *((name, {}, 30) for name in ("random", "cma", "ngopt", "one-plus-one")),
         *((name, {"population_size": 6}, 30) for name in ("cma", "pso", "de", "two-points-de")),
     ],
-    "vizier": [("random", {}, 30), ("quasi-random", {}, 30), ("eagle", {}, 60), ("nsga2", {"population_size": 10}, 60)],
+    "vizier": [
+        ("random", {}, 30),
+        ("quasi-random", {}, 30),
+        ("grid", {}, 30),
+        ("eagle", {}, 60),
+        ("nsga2", {"population_size": 10}, 60),
+    ],
+}
+
+#: A space of thirty sets.
+GRID = {
+    "layers": {"type": "int", "low": 1, "high": 3},
+    "learning_rate": {"type": "choice", "options": [0.0001, 0.001, 0.01, 0.03, 0.1]},
+    "dropout": {"type": "bool"},
 }
 
 #: Prints what studies propose; a third of their trials has no score.
 PROGRAM = """
 import json, sys
 from blindtune.search_space import Space
-from support.builders import build_tuner, finished_trial, tuner
-from support.engines import propose
+from support.builders import tuner
+from support.engines import SPACE, propose
+spaces = {"grid": Space.model_validate_json(sys.argv[3])}
 runs = json.loads(sys.argv[2])
-print(json.dumps([propose(tuner(sys.argv[1], name, **keys), count) for name, keys, count in runs]))
+made = [propose(tuner(sys.argv[1], name, **keys), n, space=spaces.get(name, SPACE)) for name, keys, n in runs]
+print(json.dumps(made))
 """
 
 PAIRS = [(library, name) for library in ENGINE_ALGORITHMS for name in ENGINE_ALGORITHMS[library] if name != "grid"]
@@ -50,13 +69,15 @@ PAIRS = [(library, name) for library in ENGINE_ALGORITHMS for name in ENGINE_ALG
 @pytest.mark.parametrize("library", [pytest.param(name, marks=marks_of(name)) for name in RUNS])
 def test_proposals_are_the_same_in_fresh_processes(library: str, tmp_path: Any) -> None:
     """Processes with other hashes of texts propose the same sets, and nothing is written or printed."""
-    found = json.loads(run_fresh(PROGRAM, tmp_path, library, json.dumps(RUNS[library])))
+    found = json.loads(run_fresh(PROGRAM, tmp_path, library, json.dumps(RUNS[library]), json.dumps(GRID)))
     assert [len(sets) for sets in found] == [count for _, _, count in RUNS[library]]
 
 
-def test_all_engines_are_run_in_fresh_processes() -> None:
-    """Each engine has a study here."""
-    assert set(RUNS) == set(ENGINE_ALGORITHMS)
+def test_all_algorithms_are_run_in_fresh_processes() -> None:
+    """Each algorithm of each engine has a study here."""
+    assert {library: {name for name, _, _ in runs} for library, runs in RUNS.items()} == {
+        library: set(names) for library, names in ENGINE_ALGORITHMS.items()
+    }
 
 
 @pytest.mark.parametrize("pair", with_marks(PAIRS))
