@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from blindtune.config.schema import Config, read
 from blindtune.core.errors import UserError
@@ -13,12 +14,13 @@ from blindtune.datasets.eeg.montages import ELECTRODES
 from blindtune.job_resources.data import estimate_recordings
 from blindtune.job_resources.estimates import Estimator, check_requests
 from blindtune.training.registry import TRAINERS
-from support.builders import merged
+from support.builders import ROOT, merged
 from support.eeg_files import eeg_corpus, noise, patch, write_edf
 from support.extractors import write_extractor
 from support.workflow_runs import TINY
 
 STUDY = {"dataset": "toy", "seed": "42"}
+PAPER = "workflow/studies/paper.yaml"
 
 
 def read_config(**changes: Any) -> Config:
@@ -72,6 +74,15 @@ def test_memory_of_a_study_grows_with_its_workers() -> None:
     wildcards = STUDY | {"system": "tpe"}
     assert Estimator(one).needs("study", wildcards, threads=4).mem_mb == mem_mb(four, "tpe")
     assert Estimator(four).needs("study", wildcards, threads=1).mem_mb == mem_mb(one, "tpe")
+
+
+def test_workers_share_the_pages_of_pictures_that_are_read_in_parts() -> None:
+    """The stored pictures of the published #11, 15,000 of 786,432 bytes, count once for all processes of a node."""
+    content = merged(*(yaml.safe_load((ROOT / name).read_text()) for name in ("config.yaml", PAPER)))
+    job = {"dataset": "tissue_11", "system": "convnet_a11", "seed": "42"}
+    one, four = (Estimator(read(content | {"workers": n}, "a test")).needs("study", job).mem_mb for n in (1, 4))
+    stored = 15_000 * 786_432 / 1e6
+    assert stored < one < four < one + stored
 
 
 def test_cores_go_to_jobs_that_can_use_them() -> None:

@@ -59,7 +59,8 @@ _SECONDS_PER_TRIAL = 2.0
 #: MB of each value of each sample of a batch, with the activations and gradients of a network of layers.
 _ACTIVATION_MB = 64 * 4 / 1e6
 
-#: MB of each MB of an array on the disk that is read in parts: all of its pages may be in memory at once.
+#: MB of each MB of an array on the disk that is read in parts: all of its pages may be in memory at once. The processes
+#: of a node share them.
 _MAPPED = 1.2
 #: MB of the features of a sample.
 _FEATURES_MB = 256 * 8 * 2 / 1e6
@@ -265,7 +266,7 @@ class Estimator:
                 data += _batch_size(settings) * values * _ACTIVATION_MB
             elif isinstance(settings, Tuned):
                 data += 200
-        memory = process + data
+        memory = process + data + _mapped_mb(settings, size)
         if rule == "study" and isinstance(settings, Tuned):
             memory += _LIBRARY_MB.get(settings.tuner.library, _UNKNOWN_LIBRARY_MB)
         if rule in ("decode", "post_mortem") and settings.extractor is not None:
@@ -412,15 +413,20 @@ def _trainer_name(settings: System) -> str:
 
 
 def _viewed_mb(settings: System, size: DataSize) -> float:
-    """Return the MB that a process holds of its data: as its view makes them, and the stored ones that it reads."""
+    """Return the MB of data that each process holds: as its view makes them, and the stored ones if it reads all."""
     match settings.view:
         case FeaturesView():
             return 100 + size.n_samples * _FEATURES_MB
         case ExtractedView():
             return 100 + 4 * size.n_samples * _EXTRACTED_VALUES * 4 / 1e6
         case CropsView() | AugmentedView():
-            return 100 + _MAPPED * size.mb
+            return 100
     return 4 * size.mb
+
+
+def _mapped_mb(settings: System, size: DataSize) -> float:
+    """Return the MB of stored data that all processes of a job read in parts, a batch at a time."""
+    return _MAPPED * size.mb if isinstance(settings.view, CropsView | AugmentedView) else 0
 
 
 def _viewed_values(settings: Tuned | Manual, size: DataSize) -> int:
