@@ -35,7 +35,8 @@ NAME = "0047778{}_aaaaaaa{}_s000_0hne_0000_a001_lvl001_t000"
         ({"classes": {"a": ["dcis"], "b": [None]}}, "classes: YAML takes null for nothing; write it in quotes"),
         ({"classes": ["dcis", "indc"]}, "classes: Input should be a valid dictionary"),
         ({"sizes": {"train": 4, "dev": 3, "eval": 2}}, "sizes.dev: 3 is not a multiple of 2, the classes"),
-        ({"classes": {"a": ["DCIS"], "b": ["x"]}}, "classes: labels are compared in lower case"),
+        ({"classes": {"a": ["DCIS"], "b": ["x"]}}, "classes: labels are compared in lower case .*; write 'dcis'"),
+        ({"classes": {"a": ["in  situ"], "b": ["x"]}}, "with single spaces; write 'in situ'"),
         (
             {"max_per_file": 1_000_000, "max_attempts": 21},
             "max_per_file times max_attempts is more than 20,000,000 places; lower one of them",

@@ -14,7 +14,7 @@ import pytest
 from blindtune.core.errors import UserError
 from blindtune.datasets.slides.annotations import Annotation, base, qupath, read_annotation
 from blindtune.datasets.slides.annotations import dsa as dsa_module
-from support.slide_files import ASYMMETRIC, rectangle
+from support.slide_files import ASYMMETRIC, rectangle, slides_config
 
 HOLE = rectangle(500, 250, 40, 30)
 RING = [[x, y] for x, y in ASYMMETRIC]
@@ -236,6 +236,15 @@ def test_labels_are_one_line(tmp_path: Path) -> None:
     assert found.regions[0].label == "dcis (a) [2j"
     (path := tmp_path / "a.csv").write_text("index,label,coord_index,row,column\n0,dc\x00is,0,1,1\n")
     assert read_annotation(path).regions[0].label == "dc is"
+
+
+@pytest.mark.parametrize("text", ["Épithélium sain", "E\u0301pithe\u0301lium sain", "\u00c9PITHÉLIUM\u00a0 Sain "])
+def test_labels_that_look_alike_are_one(tmp_path: Path, text: str) -> None:
+    """The encoding of a letter, the kind of a space and how many there are make no other label, nor another class."""
+    found = read(tmp_path, "a.geojson", feature(polygon(RING), {"classification": {"name": text}}))
+    assert found.regions[0].label == "\u00e9pith\u00e9lium sain"
+    for label in ("\u00e9pith\u00e9lium sain", "e\u0301pithe\u0301lium sain"):
+        assert slides_config(classes={"a": [label], "b": ["x"]}).classes["a"] == [found.regions[0].label]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])

@@ -133,3 +133,14 @@ def test_colours_far_from_those_of_a_slide_stay_finite() -> None:
     with np.errstate(over="raise", invalid="raise"):
         changed = transform.apply(np.full((2, 2, 3), (255, 0, 0), np.uint8))
     assert changed.shape == (2, 2, 3)
+
+
+@pytest.mark.parametrize("config", [MACENKO, REINHARD])
+@pytest.mark.parametrize("ink", [(20, 120, 60), (30, 60, 160), (10, 10, 10)], ids=["green", "blue", "black"])
+def test_a_line_of_a_pen_changes_no_transform(config: StainNormalizationConfig, ink: tuple[int, int, int]) -> None:
+    """Pixels of ink, however many, are no stain."""
+    pixels = stain(HAEMATOXYLIN, EOSIN, (1.6, 1.2))
+    marked = np.concatenate([pixels, np.full((len(pixels) // 4, 3), ink, np.uint8)])
+    plain, found = estimate_transform(pixels, config), estimate_transform(marked, config)
+    np.testing.assert_array_equal(found.matrix, plain.matrix)
+    np.testing.assert_array_equal(found.shift, plain.shift)

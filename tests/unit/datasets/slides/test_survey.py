@@ -435,3 +435,27 @@ def test_survey_estimates_stains_around_a_damaged_tile(tmp_path: Path):
     assert result.bad == "shows too little tissue to estimate its stains (0 pixels); 100% of it is damaged"
     settings = slides_config(patch=128, tissue={"min_tissue": 0.5})
     assert survey(tmp_path, found, "train", settings).bad == "is damaged: more than 3 of its tiles cannot be read"
+
+
+def test_a_negative_region_is_no_region_of_a_label(tmp_path: Path):
+    """A negative region without a label is a hole, which is used, and not one of no class."""
+    found = write_pair(tmp_path, [])
+    (tmp_path / f"{NAME}.csv").unlink()
+    path = write_xml(
+        tmp_path / f"{NAME}.xml", [("dcis", rectangle(0, 0, 900, 900)), ("", rectangle(200, 200, 400, 400))]
+    )
+    path.write_text(path.read_text().replace('<Region Id="2"', '<Region Id="2" NegativeROA="1"'))
+    result = survey(tmp_path, SlideFile(found.file, path.name, found.patient), "train", SMALL)
+    assert result.facts["regions"] == {"dcis": 1}
+    assert result.facts["oddities"] == []
+
+
+def test_a_slide_with_two_scales_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Of two scales in a file the first counts, and this is said; the same one twice is not."""
+    found = write_pair(tmp_path, [("dcis", rectangle(0, 0, 900, 1024))])
+    monkeypatch.setattr(SlideReader, "_list_scales", lambda _: (0.5, 0.51, 352.8))
+    assert survey(tmp_path, found, "train", SMALL).facts["oddities"] == []
+    monkeypatch.setattr(SlideReader, "_list_scales", lambda _: (0.5, None, 0.25))
+    assert survey(tmp_path, found, "train", SMALL).facts["oddities"] == [
+        "its file gives two scales: openslide.mpp-x 0.5 and tiff.XResolution 0.25 µm per pixel; openslide.mpp-x counts"
+    ]

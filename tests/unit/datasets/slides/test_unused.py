@@ -32,7 +32,7 @@ def test_add_unused_lists_files_regions_slides_and_patients() -> None:
         survey("b.svs", "1", facts={"regions": {}}),
         survey("b2.svs", "1", facts={"regions": {}, "oddities": ["region 1 (dcis) cannot be used: why"]}),
         survey("c.svs", "2", facts={"regions": {"norm": 2}}),
-        survey("d.svs", "3", 1, facts={"regions": {"dcis": 1}}),
+        survey("d.svs", "3", 1, facts={"regions": {"dcis": 1, "indc": 1}}),
         survey("e.svs", "3", facts={"regions": {"dcis": 1}}, left_out={"white": {"dcis": 7}}),
         survey("bad.svs", "4", facts={"oddities": ["region 1 (dcis) has no area"]}),
     ]
@@ -56,5 +56,21 @@ def test_add_unused_lists_files_regions_slides_and_patients() -> None:
 
 def test_add_unused_adds_nothing_where_all_is_used() -> None:
     """Where everything is used, the data stay as they are."""
-    surveys = [survey("a.svs", "1", 1, facts={"regions": {"dcis": 1}, "oddities": []})]
+    surveys = [survey("a.svs", "1", 1, facts={"regions": {"dcis": 1, "indc": 1}, "oddities": []})]
     assert add_unused(LOADED, CLASSES, surveys, {}) is LOADED
+
+
+def test_add_unused_names_labels_that_no_region_has() -> None:
+    """A misspelt label, of a class that has others, is named with what it may be; one that a bad slide has, as well."""
+    classes = {"tumour": ["dcis", "invassive"], "other": ["norm", "null"]}
+    surveys = [
+        survey("a.svs", "1", 1, facts={"regions": {"dcis": 1, "invasive": 2, "norm": 1, "": 1}}),
+        survey("bad.svs", "1", facts={"regions": {"null": 2}}),
+    ]
+    found = add_unused(LOADED, classes, surveys, {})
+    assert found.unused is not None
+    assert [row for row in found.unused.rows if row[0] == "label"] == [
+        ("label", "invassive", "of the class tumour, no region of a slide that is not bad has it; is it invasive?"),
+        ("label", "null", "of the class other, no region of a slide that is not bad has it"),
+    ]
+    assert found.parameters["unused"] == {"file": 0, "region": 2, "slide": 0, "patient": 0, "label": 2}

@@ -100,7 +100,7 @@ class Split:
     weight: "NDArray[np.float64] | None" = None
 
 
-#: Columns of the table of what is not used: a kind (file, region, slide or patient), its name, and why.
+#: Columns of the table of what is not used: a kind (file, region, slide, patient or label), its name, and why.
 UNUSED_COLUMNS = ("kind", "name", "reason")
 
 

@@ -72,7 +72,7 @@ class ReportManifest(BaseModel):
 
     @property
     def unused(self) -> dict[str, int]:
-        """How many files, regions, slides and patients of a corpus are not used without being bad, by these words."""
+        """How many files, regions, slides, patients and labels of a corpus are not used without being bad."""
         return dict(self.parameters.get("unused", {}))
 
     @property

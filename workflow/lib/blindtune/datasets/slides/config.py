@@ -1,5 +1,6 @@
 """The config of the source `slides`, and of its simulated corpus."""
 
+import unicodedata
 from collections.abc import Sequence
 from math import fsum, hypot
 from typing import Annotated, Any, Literal, Self, get_args
@@ -10,6 +11,7 @@ from blindtune.core.bounds import MAX_FLOAT, MAX_MPP, MAX_PER_FILE, MAX_PIXELS, 
 from blindtune.core.validation import Strict, UserPath
 from blindtune.datasets.base import SPLITS, Sizes, check_shares
 from blindtune.datasets.corpus.config import CorpusConfig
+from blindtune.datasets.slides.labels import normalize_label
 
 SlideCorruption = Literal[
     "no_mpp",
@@ -255,6 +257,12 @@ class SlidesConfig(CorpusConfig):
             raise ValueError('YAML takes null for nothing; write it in quotes where it is a label: "null"')
         return classes
 
+    @field_validator("classes")
+    @classmethod
+    def _encode_labels(cls, classes: dict[str, list[str]]) -> dict[str, list[str]]:
+        """Encode each letter in one way, since nobody sees in which an editor does."""
+        return {name: [unicodedata.normalize("NFC", label) for label in labels] for name, labels in classes.items()}
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.magnification is not None and self.mpp is not None:
@@ -264,8 +272,11 @@ class SlidesConfig(CorpusConfig):
         labels = [label for found in self.classes.values() for label in found]
         if len(labels) > len(set(labels)) or not all(self.classes.values()):
             raise ValueError("classes: each class needs labels of its own")
-        if any(label != label.strip().lower() for label in labels):
-            raise ValueError("classes: labels are compared in lower case; write them so")
+        wrong = next((label for label in labels if label != normalize_label(label)), None)
+        if wrong is not None:
+            raise ValueError(
+                f"classes: labels are compared in lower case and with single spaces; write {normalize_label(wrong)!r}"
+            )
         if self.simulate is not None and min(getattr(self.simulate.patients, split) for split in SPLITS) < 2:
             raise ValueError("simulate.patients: each split needs two, one of each class")
         return self

@@ -1,7 +1,8 @@
 """Stain normalization: one transform of the colours for each slide, estimated from its own tissue.
 
 The estimate uses the pixels of one slide and no label, and the target is in the config, so nothing of dev or eval
-enters train. One transform for a whole slide keeps the differences between its patches; statistics of single patches
+enters train. Pixels of ink do not count: no stain has such colours, and a line of a pen along the tissue would be taken
+for one. One transform for a whole slide keeps the differences between its patches; statistics of single patches
 would make a patch of few nuclei as blue as one of many.
 
 - Macenko et al. (2009), A method for normalizing histology slides for quantitative analysis, ISBI: the two stains are
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.datasets.slides.config import StainNormalizationConfig, are_parallel
-from blindtune.datasets.slides.quality import MIN_WHITE
+from blindtune.datasets.slides.quality import MIN_WHITE, find_ink
 
 #: Transmitted light, density from which a pixel is tissue, and percentile of the extremes; all from Macenko et al.
 _LIGHT, _MIN_DENSITY, _EXTREME = 240.0, 0.15, 1.0
@@ -117,7 +118,7 @@ def measure_stains(pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
     Raises:
         StainError: too few pixels are tissue, or there are not two stains.
     """
-    density = _DENSITY.astype(np.float64)[pixels]
+    density = _DENSITY.astype(np.float64)[_drop_ink(pixels)]
     tissue = density[(density >= _MIN_DENSITY).all(axis=1)]
     _check_count(len(tissue))
     _, axes = np.linalg.eigh(np.cov(tissue.T))
@@ -150,6 +151,7 @@ def measure_moments(pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]
     Raises:
         StainError: too few pixels are tissue.
     """
+    pixels = _drop_ink(pixels)
     tissue = pixels[pixels.min(axis=1) < MIN_WHITE].astype(np.float64)
     _check_count(len(tissue))
     lab = np.log(np.maximum(tissue @ _TO_LMS.T, _DARK)) @ _TO_LAB.T
@@ -162,6 +164,11 @@ def _match_moments(own: Mapping[str, Any], target: Mapping[str, Any]) -> StainTr
     back = np.linalg.inv(_TO_LAB)
     matrix, shift = back @ np.diag(scale) @ _TO_LAB, back @ (np.array(target["mean"]) - scale * own["mean"])
     return StainTransform("reinhard", matrix.round(_DIGITS), shift.round(_DIGITS))
+
+
+def _drop_ink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the pixels (n_pixels, 3) that are no ink."""
+    return pixels[~find_ink(*pixels.T)]
 
 
 def _check_count(n_pixels: int) -> None:

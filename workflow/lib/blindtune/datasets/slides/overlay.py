@@ -22,6 +22,7 @@ def draw_overlay(
     patches: list[Candidate],
     patch_side: float,
     colors: dict[str, tuple[int, int, int]],
+    outlines: dict[str, tuple[int, int, int]],
     side: int = 440,
     offset: tuple[float, float] = (0, 0),
 ) -> NDArray[np.uint8]:
@@ -32,7 +33,9 @@ def draw_overlay(
         annotation: path of its annotation.
         patches: which patches to show.
         patch_side: side of a patch in pixels of the full resolution, from the facts of the survey.
-        colors: red, green and blue from 0 to 255 by class, and by annotation label for the outlines.
+        colors: red, green and blue from 0 to 255 by class, for the squares.
+        outlines: the same by annotation label, for the outlines; those of other labels are grey. A class can have the
+            name of a label that is in another class, or in none.
         side: maximum width and height of the picture in pixels.
         offset: x and y by which the annotation is moved, in pixels of the full resolution.
 
@@ -42,7 +45,7 @@ def draw_overlay(
     Raises:
         UserError: the slide or its annotation cannot be read.
     """
-    regions = read_annotation(annotation).resolve_labels(colors).shift(*offset).regions
+    regions = read_annotation(annotation).resolve_labels(outlines).shift(*offset).regions
     try:
         with closing(SlideReader(slide)) as opened:
             image = Image.fromarray(opened.read_thumbnail(side)[0])
@@ -53,7 +56,7 @@ def draw_overlay(
     for region in regions:
         for polygon in (region.polygon, *region.holes):
             ring = [(float(x), float(y)) for x, y in np.concatenate([polygon, polygon[:1]]) * scale]
-            drawing.line(ring, fill=colors.get(region.label, GREY), width=2)
+            drawing.line(ring, fill=outlines.get(region.label, GREY), width=2)
     for patch in patches:
         left, top = patch.place["x"] * scale, patch.place["y"] * scale
         square = (left, top, left + patch_side * scale, top + patch_side * scale)

@@ -34,13 +34,23 @@ def rejection_reason(patch: NDArray[np.uint8], limits: TissueConfig) -> str | No
     # Counting is many times faster than the mean of truth values, and the same.
     if np.count_nonzero(white) / white.size > limits.max_white:
         return "white"
-    greener = green.astype(np.int16) - red > INK_GREEN_EXCESS
-    black = np.maximum(np.maximum(red, green), blue) < MAX_BLACK
-    if np.count_nonzero(greener | black) / white.size > limits.max_ink:
+    if np.count_nonzero(find_ink(red, green, blue)) / white.size > limits.max_ink:
         return "ink"
     if _compute_focus(green, white) < limits.min_focus:
         return "blur"
     return None
+
+
+def find_ink(red: NDArray[np.uint8], green: NDArray[np.uint8], blue: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return which pixels are ink, black included.
+
+    Args:
+        red: brightness of each pixel, of any shape.
+        green: as ``red``.
+        blue: as ``red``.
+    """
+    greener = green.astype(np.int16) - red > INK_GREEN_EXCESS
+    return np.asarray(greener | (np.maximum(np.maximum(red, green), blue) < MAX_BLACK))
 
 
 def _compute_focus(green: NDArray[np.uint8], white: NDArray[np.bool_]) -> float:

@@ -134,6 +134,21 @@ class SlideReader:
             raise BadSlideError(f"its pixels are not square: {x:g} µm wide and {y:g} µm high")
         return f"its pixels are {x:g} µm wide and {y:g} µm high; the width counts"
 
+    def check_scales(self) -> str | None:
+        """Return a remark if the file gives two scales: one that was made smaller can have kept its old one."""
+        found = [
+            Scale(value, origin)
+            for origin, value in zip(IN_FILE, self._list_scales(), strict=True)
+            if value is not None and PLAUSIBLE[0] <= value <= PLAUSIBLE[1]
+        ]
+        other = next((one for one in found[1:] if abs(one.mpp / found[0].mpp - 1) > TOLERANCE), None)
+        if other is None:
+            return None
+        return (
+            f"its file gives two scales: {found[0].origin} {found[0].mpp:g} and {other.origin} {other.mpp:g} µm per "
+            f"pixel; {found[0].origin} counts"
+        )
+
     def check_full_resolution(self) -> str | None:
         """Return a remark if the largest level of a slide in DICOM was made from a larger one, which is not there."""
         if self._handle.properties.get("dicom.ImageType[3]", "").strip().upper() != "RESAMPLED":

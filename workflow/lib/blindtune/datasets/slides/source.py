@@ -131,7 +131,7 @@ class SlidesSource(Corpus):
         side = survey.facts["geometry"]["side"]
         x, y = survey.facts.get("offset", (0, 0))
         return draw_overlay(
-            folder / survey.file, folder / annotation, survey.candidates, side, by_label | colors, offset=(x, y)
+            folder / survey.file, folder / annotation, survey.candidates, side, colors, by_label, offset=(x, y)
         )
 
     def describe(self, surveys: list[Survey]) -> dict[str, Any]:

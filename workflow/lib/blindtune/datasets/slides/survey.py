@@ -141,7 +141,7 @@ class OpenSlideFile(OpenRawFile):
         annotation = read_annotation(self._folder / self._found.annotation)
         slide.check_annotation(annotation)
         annotation = annotation.resolve_labels({label for labels in settings.classes.values() for label in labels})
-        checks = (slide.check_pixels(), slide.check_full_resolution())
+        checks = (slide.check_pixels(), slide.check_scales(), slide.check_full_resolution())
         remarks = [remark for remark in checks if remark is not None]
         annotation, offset = _place_annotation(annotation, slide, settings.annotation_origin)
         result.content = slide.digest_pixels()
@@ -332,7 +332,8 @@ def _describe_stains(settings: SlidesConfig) -> dict[str, Any]:
 
 
 def _count_labels(annotation: Annotation) -> dict[str, int]:
-    return dict(sorted(Counter(region.label for region in annotation.regions).items()))
+    """Return the number of regions of each label; a negative region is of none, it is cut out of others."""
+    return dict(sorted(Counter(region.label for region in annotation.regions if not region.negative).items()))
 
 
 class _Corners:

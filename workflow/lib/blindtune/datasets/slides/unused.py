@@ -1,5 +1,6 @@
-"""What of a folder of slides is not used: files, regions, slides and patients that give no sample."""
+"""What of a folder of slides is not used: files, regions, slides and patients that give no sample, and labels."""
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -30,9 +31,13 @@ def add_unused(
         ("patient", patient, "none of its slides offers a sample")
         for patient in sorted({one.group for one in surveys} - with_samples)
     ]
-    if not rows:
+    labels: list[tuple[str | int | float, ...]] = [("label", *row) for row in _list_missing_labels(good, classes)]
+    if not rows and not labels:
         return loaded
     counts = {kind: sum(row[0] == kind for row in rows) for kind in ("file", "region", "slide", "patient")}
+    if labels:
+        counts["label"] = len(labels)
+        rows += labels
     return replace(
         loaded,
         unused=TsvTable(UNUSED_COLUMNS, rows),
@@ -49,6 +54,19 @@ def _list_regions(survey: Survey, classes: Mapping[str, Sequence[str]]) -> list[
         if label not in known
     ]
     return [*survey.facts.get("oddities", []), *others]
+
+
+def _list_missing_labels(surveys: Sequence[Survey], classes: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    """Return the labels of the classes that no region has, each with the nearest one that regions of no class have."""
+    met = {label for one in surveys for label in one.facts.get("regions", {})}
+    known = {label for labels in classes.values() for label in labels}
+    found = []
+    for name, labels in classes.items():
+        for label in sorted({*labels} - met):
+            near = difflib.get_close_matches(label, sorted({*met} - known - {""}), n=1)
+            guess = f"; is it {near[0]}?" if near else ""
+            found.append((label, f"of the class {name}, no region of a slide that is not bad has it{guess}"))
+    return found
 
 
 def _explain(survey: Survey, classes: Mapping[str, Sequence[str]]) -> str:

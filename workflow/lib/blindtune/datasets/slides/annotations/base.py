@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from blindtune.core.bounds import MAX_LABEL
 from blindtune.core.errors import UserError
 from blindtune.core.validation import show_value
+from blindtune.datasets.slides.labels import normalize_label
 
 #: Largest coordinate of a vertex in pixels; the area of a region must stay a number.
 MAX_COORDINATE = 1e9
@@ -179,8 +180,8 @@ def to_line(text: str) -> str:
 
 
 def parse_label(*names: object) -> str:
-    """Return the first name that is a text and not empty, in lower case and cut off; empty if there is none."""
-    texts = (to_line(name[:MAX_LABEL]).strip().lower() for name in names if isinstance(name, str))
+    """Return the first name that is a text and not empty, cut off and as it is compared; empty if there is none."""
+    texts = (normalize_label(to_line(name[:MAX_LABEL])) for name in names if isinstance(name, str))
     return next((text for text in texts if text), "")
 
 
