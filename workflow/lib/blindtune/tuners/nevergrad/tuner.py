@@ -46,7 +46,8 @@ def create(config: NevergradConfig, context: TunerContext) -> Tuner:
     _load_nevergrad()
     if config.algorithm == "random":
         return FixedListTuner(_draw(space, context.seed))
-    return OptimizerTuner(space, partial(_create_optimizer, config, context.budget.max_trials()), context.seed)
+    create_optimizer = partial(_create_optimizer, config, context.budget.max_trials())
+    return OptimizerTuner(space, create_optimizer, context.seed, clips=config.algorithm == "pso")
 
 
 def _load_nevergrad() -> None:
@@ -90,11 +91,12 @@ def _create_optimizer(config: NevergradConfig, n_trials: int, parameters: Any) -
     return getattr(optimizers, name)(**arguments, **size)(parameters)
 
 
-def build_parameters(space: Space) -> Any:
+def build_parameters(space: Space, *, clips: bool = False) -> Any:
     """Return Nevergrad's parameters of a space, without conditions.
 
     Args:
         space: the search space.
+        clips: whether what leaves the bounds of a plain number is clipped and does not bounce off them.
     """
     import nevergrad
 
@@ -102,6 +104,8 @@ def build_parameters(space: Space) -> Any:
     parameters = nevergrad.p.Dict()
     for told in list_dimensions(space):
         parameters[told.name] = _build_parameter(told)
+        if clips and told.kind == "number":
+            _clip_at_bounds(parameters[told.name])
     if parameters.dimension == 1:
         # CMA needs two: with one it calls a package that is not installed.
         parameters[_UNUSED] = nevergrad.p.Scalar(lower=0, upper=1)
@@ -124,6 +128,21 @@ def _build_parameter(told: EngineDimension) -> Any:
             return (nevergrad.p.Log if told.log else nevergrad.p.Scalar)(lower=told.low, upper=told.high)
 
 
+def _clip_at_bounds(parameter: Any) -> None:
+    """Clip what leaves the bounds of a number.
+
+    By default it bounces off them, and no further than to the other bound. PSO moves its particles in a box whose sides
+    are at infinity in the parameter's own terms, so that one at the upper side gets the lower bound, and the other way
+    round: the swarm ends at the bounds, and is worse than random search.
+    """
+    from nevergrad.parametrization._datalayers import Bound
+    from nevergrad.parametrization.transforms import Clipping
+
+    for layer in parameter._layers:
+        if isinstance(layer, Bound):
+            layer._method, layer._transform = "clipping", Clipping(*layer.bounds)
+
+
 class OptimizerTuner(Tuner):
     """An optimizer of Nevergrad, asked and told one trial at a time.
 
@@ -131,15 +150,16 @@ class OptimizerTuner(Tuner):
         space: the search space.
         create_optimizer: creates an optimizer from Nevergrad's parameters.
         seed: of the proposals.
+        clips: as for `build_parameters`.
     """
 
-    def __init__(self, space: Space, create_optimizer: Callable[[Any], Any], seed: int) -> None:
+    def __init__(self, space: Space, create_optimizer: Callable[[Any], Any], seed: int, *, clips: bool) -> None:
         self._space = space
         self._running: deque[Any] = deque()
         # Its parameters have a random state, but some parts of it draw from the global one.
         self._random_state = OwnRandomState(derive("nevergrad", "global", seed))
         with self._use_random_state():
-            parameters = build_parameters(space)
+            parameters = build_parameters(space, clips=clips)
             parameters.random_state.seed(seed)
             self._optimizer = create_optimizer(parameters)
 
