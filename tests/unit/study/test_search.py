@@ -21,12 +21,12 @@ from blindtune.records.trial import Trial, TrialLog, find_best
 from blindtune.search_space import Hyperparameters
 from blindtune.study.checkpoints import WeightStore
 from blindtune.study.context import StudyContext
-from blindtune.study.search import Search, SearchCallbacks, describe_trial
+from blindtune.study.search import SILENT_SECONDS, Search, SearchCallbacks, describe_trial, log_progress
 from blindtune.study.setup import SearchSetup
 from blindtune.training.base import EpochMetrics, TrainingTask
 from blindtune.training.pytorch import PyTorchTrainer
 from blindtune.tuners.base import FixedListTuner, Fold, Proposal, Tuner
-from support.builders import study
+from support.builders import RecordingConsole, study
 from support.curve_trainer import KNN
 
 
@@ -88,6 +88,24 @@ def run_search(
 
 def outcomes(search: Search) -> list[dict[str, object]]:
     return [trial.reproducible_fields() for trial in search.trials]
+
+
+def test_long_training_is_not_silent(data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An epoch is a line only if none was written for a minute; after it, the next minute begins."""
+    log, now = RecordingConsole(), [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    context = StudyContext(study=study(KNN), data=data, preprocessing={}, folder=tmp_path, job_log=log)
+    setup = SearchSetup(HalvingTuner(), PyTorchTrainer(), build_task, Budget(trials=9), resumes_trials=True)
+    after_epoch = log_progress(context, setup).after_epoch
+    for epoch, seconds in enumerate((0.0, SILENT_SECONDS + 1, 1.0, SILENT_SECONDS, SILENT_SECONDS)):
+        now[0] += seconds
+        error = None if epoch == 3 else 0.25
+        after_epoch(2, epoch + 1, EpochMetrics(train_loss=0.5, train_error=0.2, dev_loss=None, dev_error=error))
+    name = context.name
+    assert log.said == [
+        f"{name}: trial 3 is training, epoch 2, dev error 25.00%",
+        f"{name}: trial 3 is training, epoch 4",
+    ]
 
 
 def test_search_resumes_promoted_trials(data: Prepared, tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def run_job(log: Path, config: Mapping[str, Any]) -> Iterator[JobLog]:
     `blindtune.core.retries` says which exit status an error has, and which job may be repeated.
 
     Args:
-        log: The log file; it gets every line, lines about single epochs only if the run is verbose.
+        log: The log file; it gets every line, one for each epoch only if the run is verbose.
         config: The config of the run; only ``verbosity`` is read.
 
     Yields:

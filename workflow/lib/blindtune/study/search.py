@@ -1,6 +1,7 @@
 """The search loop: ask the tuner, train, record, tell; a search that was stopped goes on from its records."""
 
 import socket
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -53,6 +54,9 @@ from blindtune.training.pool.slurm import create_launcher
 from blindtune.training.pool.trainer import Pool
 from blindtune.tuners.base import Proposal
 from blindtune.tuners.rungs import RungPlan
+
+#: Seconds without a line after which the end of an epoch is one: a training may take hours.
+SILENT_SECONDS = 60.0
 
 #: Why a search ended: its budget is spent, or the tuner has no more proposals.
 End = Literal["spent", "exhausted"]
@@ -195,7 +199,9 @@ def _open_search(
 
 
 def log_progress(context: StudyContext, setup: SearchSetup) -> SearchCallbacks:
-    """Return callbacks that write the progress of a search to the job's log.
+    """Return callbacks that write the progress of a search to the job's log: a line after each trial.
+
+    Each epoch has one if the run is verbose, else only after `SILENT_SECONDS` without another.
 
     Args:
         context: the study.
@@ -204,23 +210,34 @@ def log_progress(context: StudyContext, setup: SearchSetup) -> SearchCallbacks:
     name, job_log = context.name, context.job_log
     tracker = BudgetTracker(setup.budget)
     best: list[Trial] = []
+    last = time.monotonic()
+
+    def progress(line: str) -> None:
+        nonlocal last
+        last = time.monotonic()
+        job_log.progress(tracker.fraction_spent(), f"{name}: {line}")
+
+    def after_epoch(trial: int, epoch: int, metrics: EpochMetrics) -> None:
+        job_log.detail(
+            f"{name}: trial {trial + 1}, epoch {epoch}, train loss {metrics.train_loss}, "
+            f"dev error {metrics.dev_error}{_describe_metric(metrics)}"
+        )
+        if time.monotonic() - last > SILENT_SECONDS:
+            error = "" if metrics.dev_error is None else f", dev error {metrics.dev_error:.2%}"
+            progress(f"trial {trial + 1} is training, epoch {epoch}{error}")
 
     def after_trial(trials: list[Trial]) -> None:
         new = trials[tracker.trials :]
         for trial in new:
             tracker.add(trial)
         best[:] = filter(None, [find_best([*best, *new])])
-        job_log.progress(tracker.fraction_spent(), f"{name}: {tracker}, {describe_trial(new[-1], *best)}")
+        progress(f"{tracker}, {describe_trial(new[-1], *best)}")
 
     return SearchCallbacks(
-        after_epoch=lambda trial, epoch, metrics: job_log.detail(
-            f"{name}: trial {trial + 1}, epoch {epoch}, train loss {metrics.train_loss}, "
-            f"dev error {metrics.dev_error}{_describe_metric(metrics)}"
-        ),
+        after_epoch=after_epoch,
         after_trial=after_trial,
-        waits=lambda trial: job_log.progress(
-            tracker.fraction_spent(),
-            f"{name}: trial {trial.number + 1} waits for trial {tracker.trials + 1}, {describe_trial(trial)}",
+        waits=lambda trial: progress(
+            f"trial {trial.number + 1} waits for trial {tracker.trials + 1}, {describe_trial(trial)}"
         ),
         notice=lambda line: job_log.info(f"{name}: {line}"),
     )
