@@ -98,6 +98,8 @@ def test_bids_events(tmp_path: Path, rows: str, seizures: list[tuple[float, floa
         (HEAD + "-5\t1\tsz\t\t\t\t\n", "line 2: -5 to -4 s is not an interval"),
         (HEAD + "1\t1\tstim/left\t\t\t\t\n", r"label 'stim/left' is unknown.* Met: stim/left \(1\)"),
         (HEAD + "1\t1\n", "line 2: has 2 fields; the head has 7"),
+        (HEAD + "1\t1\tsz_start\t\t\t\t\n9\t1\tsz_end\t\t\t\t\n", "line 2: label 'sz_start' is unknown"),
+        (HEAD + "1\t99\tsz_free\t\t\t\t\n", "line 2: label 'sz_free' is unknown"),
         ("onset\tduration\tvalue\n1\t1\t7\n", "line 2: there is no column eventType or trial_type"),
         ("onset,duration,eventType\n", "line 1: names no column onset, duration"),
         (HEAD + "2000000\t40000\tsz\t\t\t\t\n", "is annotated up to .*line 2.* are its times milliseconds"),

@@ -26,6 +26,10 @@ _OTHER_WORDS = frozenset(["background", "interictal", "no seizure", "no_seizure"
 #: SzCORE, https://eslweb.epfl.ch/epilepsybenchmarks/: sz and sz_foc_ia and the like are seizures; impd is a test of
 #: impedances.
 _SZCORE_OTHERS = frozenset(["bckg", "impd", "n/a"])
+#: Parts of a label with which sz_* is no type of a seizure: an edge of one (sz_start), or none (sz_free). Nobody knows.
+_NO_TYPES = frozenset(
+    ["start", "begin", "onset", "on", "stop", "end", "offset", "off", "no", "non", "none", "not", "free", "negative"]
+)
 
 KNOWN_NEDC = ", ".join(sorted(SEIZURES | OTHERS | {NON_EPILEPTIC}))
 KNOWN_SZCORE = "sz, sz_*, bckg, impd"
@@ -53,7 +57,7 @@ def szcore(label: str) -> Kind | None:
     Args:
         label: in lower case.
     """
-    if label == "sz" or label.startswith("sz_"):
+    if label == "sz" or (label.startswith("sz_") and _NO_TYPES.isdisjoint(label.split("_"))):
         return "seizure"
     return "other" if label in _SZCORE_OTHERS else None
 
