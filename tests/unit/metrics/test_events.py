@@ -53,6 +53,16 @@ def test_compare_events_is_that_of_szcore(
     assert compare_events(events, alarms, 1000.0) == counts
 
 
+@pytest.mark.parametrize("start", [0.0, 0.05, 1.02, *np.round(np.linspace(0.123456, 2000, 60), 6).tolist()])
+def test_compare_events_at_any_start(start: float) -> None:
+    """Exactly 5 minutes are one event and exactly 90 s apart are two, in all decimals."""
+    alarms = find_alarms([start + 10 * number for number in range(60)], 10.0, 5000.0)
+    assert compare_events([], alarms, 5000.0) == (0, 0, 2)
+    assert compare_events([(start, round(start + 300, 6))], [], 5000.0) == (1, 0, 0)
+    apart = [(start, round(start + 10, 6)), (round(start + 100, 6), round(start + 120, 6))]
+    assert compare_events(apart, [], 5000.0) == (2, 0, 0)
+
+
 def test_count_events_by_patient() -> None:
     """Recordings of a patient are added up, and recorded seconds leave out gaps."""
     assert are_event_arrays(ARRAYS)

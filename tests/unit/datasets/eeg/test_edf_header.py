@@ -83,6 +83,8 @@ def test_simulated_faults_are_found_or_accepted(good: Path, fault: str) -> None:
         (112, "C3", "-1000", "channel EEG C3-REF with a physical range of zero"),
         (128, "C3", "-32768", "channel EEG C3-REF with a digital range of zero"),
         (120, "C3", "40000", "channel EEG C3-REF with a digital range of zero or less"),
+        (128, "C3", "65535", "C3-REF with a digital range of -32768 to 65535, but 16 bits hold -32768 to 32767"),
+        (120, "C3", "-32769", "C3-REF with a digital range of -32769 to 32767, but 16 bits hold"),
         (104, "C3", "low", "malformed header: physical range is 'low'"),
         (104, "C3", "1/3", "malformed header: physical range is '1/3'"),
         (104, "C3", "1e999", "malformed header: physical range is '1e999'"),
@@ -123,6 +125,12 @@ def test_wrong_fields_of_the_file_are_refused(good: Path, at: int, text: str, wi
     patch(good, at, text, width)
     with pytest.raises(UnusableRecording, match=reason):
         parse_and_check(good)
+
+
+def test_a_digital_maximum_that_is_one_too_high_is_accepted(good: Path) -> None:
+    """Some writers name the number of values in place of the highest."""
+    field(good, 128, "C3", "32768")
+    parse_and_check(good)
 
 
 def test_unknown_number_of_records_needs_whole_records(good: Path) -> None:

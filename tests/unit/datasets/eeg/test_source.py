@@ -83,6 +83,26 @@ def test_recordings_without_a_segment_are_named(tmp_path: Path) -> None:
     ]
 
 
+def test_event_labels_that_are_never_met_are_named(tmp_path: Path) -> None:
+    """A label of the config that no event has may be misspelt, and its seizures background; the notes say so."""
+    labels = {"seizure": ["abscence", "TCS*", "spasm"], "other": ["note"]}
+    source = eeg_corpus(folder=str(tmp_path), patient="(.)_", annotations="edf_plus", event_labels=labels)
+    write_edf(tmp_path / "a_1.edf", noise(2, 100), 100)
+    found = Survey(
+        file="a_1.edf",
+        sha256={},
+        group="a",
+        split="train",
+        candidates=[Candidate(label="seizure", place={"start": 0.0})],
+        facts={"events": {"Absence ": 3, "tcs left": 1, "Note": 2}},
+    )
+    where = "was met in no recording that is used"
+    assert source.take_notes([found])[1:] == [
+        f"event_labels: 'abscence' {where}; the nearest of those that were met is 'Absence '",
+        f"event_labels: 'spasm' {where}",
+    ]
+
+
 def test_log_of_a_batch_names_recordings_without_a_segment(tmp_path: Path) -> None:
     """Each good recording that offers nothing has a line in the log of its job, however many there are."""
     for name in "abc":

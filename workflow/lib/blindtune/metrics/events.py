@@ -19,18 +19,21 @@ if TYPE_CHECKING:
 
 #: The arrays of the windows of whole recordings, all float64: ``event_windows``, (n_windows, 3): number of the
 #: recording, start in seconds, whether it was answered with the class of the events. ``event_recordings``,
-#: (n_recordings, 4): number of the patient, recorded seconds, end in seconds with gaps, seconds of a window.
+#: (n_recordings, 4): number of the patient, answered seconds, end in seconds with gaps, seconds of a window.
 #: ``event_references``, (n_events, 3): number of the recording, start and stop in seconds.
 COLUMNS = {"event_windows": 3, "event_recordings": 4, "event_references": 3}
 #: Samples per second at which timescoring works.
 _RATE = 10
+#: Seconds by which an event may be too long or too near without a split or a merge, since decimal times are not exact
+#: in binary.
+_ROUNDING = 1e-6
 #: The parameters of SzCORE by timescoring's names, given in full: other defaults of another version change no result.
 _SZCORE = {
     "toleranceStart": 30,
     "toleranceEnd": 60,
     "minOverlap": 0,
-    "maxEventDuration": 5 * 60,
-    "minDurationBetweenEvents": 90,
+    "maxEventDuration": 5 * 60 + _ROUNDING,
+    "minDurationBetweenEvents": 90 - _ROUNDING,
 }
 
 Interval = tuple[float, float]
@@ -42,7 +45,7 @@ class PatientCounts(NamedTuple):
     Attributes:
         patient: number of the patient.
         recordings: number of recordings.
-        seconds: recorded seconds.
+        seconds: answered seconds.
         events: number of events.
         detected: number of them that were detected.
         false_alarms: number of alarms that belong to no event.
@@ -158,13 +161,22 @@ def compare_events(events: list[Interval], alarms: list[Interval], end: float) -
     """
     Annotation, EventScoring = load_timescoring()  # noqa: N806
     samples = max(1, round(end * _RATE))
-    # An event that ends with the recording may do so half a sample after timescoring's last one.
+    # On timescoring's samples: it would take what is left of an alarm after 5 minutes for a false one, however short.
     reference, hypothesis = (
-        Annotation([(start, min(stop, samples / _RATE)) for start, stop in found], _RATE, samples)
+        Annotation(
+            [(_to_sample(start) / _RATE, min(_to_sample(stop), samples) / _RATE) for start, stop in found],
+            _RATE,
+            samples,
+        )
         for found in (events, alarms)
     )
     scores = EventScoring(reference, hypothesis, EventScoring.Parameters(**_SZCORE))
     return int(scores.refTrue), int(scores.tp), int(scores.fp)
+
+
+def _to_sample(seconds: float) -> int:
+    """Return the nearest sample of timescoring; of two the later one, so that whole numbers of them stay the same."""
+    return math.floor(seconds * _RATE + 0.5 + _ROUNDING)
 
 
 def sensitivity(events: int, detected: int) -> float | None:

@@ -56,7 +56,7 @@ class EventCounts(BaseModel):
 
     patient: int = Field(description="number of the patient; its name is in the manifest")
     recordings: int
-    seconds: float = Field(description="recorded seconds")
+    seconds: float = Field(description="seconds that windows cover")
     events: int
     detected: int
     false_alarms: int

@@ -93,10 +93,13 @@ def test_bids_events(tmp_path: Path, rows: str, seizures: list[tuple[float, floa
             "line 3: eventType is 'bckg', trial_type 'sz'; correct one of them",
         ),
         ("onset\tonset\tduration\teventType\n", "line 1: names the column onset twice"),
+        (HEAD + "1,5\t1\tsz\t\t\t\t\n", "line 2: onset '1,5' is not a number .decimals have a point, not a comma"),
         (HEAD + "1_0\t1\tsz\t\t\t\t\n", "line 2: onset '1_0' is not a number"),
         (HEAD + "-5\t1\tsz\t\t\t\t\n", "line 2: -5 to -4 s is not an interval"),
         (HEAD + "1\t1\tstim/left\t\t\t\t\n", r"label 'stim/left' is unknown.* Met: stim/left \(1\)"),
         (HEAD + "1\t1\n", "line 2: has 2 fields; the head has 7"),
+        (HEAD + "1\t1\tsz_start\t\t\t\t\n9\t1\tsz_end\t\t\t\t\n", "line 2: label 'sz_start' is unknown"),
+        (HEAD + "1\t99\tsz_free\t\t\t\t\n", "line 2: label 'sz_free' is unknown"),
         ("onset\tduration\tvalue\n1\t1\t7\n", "line 2: there is no column eventType or trial_type"),
         ("onset,duration,eventType\n", "line 1: names no column onset, duration"),
         (HEAD + "2000000\t40000\tsz\t\t\t\t\n", "is annotated up to .*line 2.* are its times milliseconds"),
@@ -514,11 +517,11 @@ def test_edf_plus_texts_that_are_no_seizures_may_be_anywhere(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("start", "stop"), [("on", "off"), ("begin", "cease"), ("start", "stop")])
 def test_edf_plus_seizures_that_touch(tmp_path: Path, start: str, stop: str) -> None:
-    """A seizure may end when the next begins, whatever the texts are; one of no length is left out with a note."""
+    """A seizure may end when the next begins, whatever the texts are; one of no length there is left out."""
     texts = [(10.0, None, start), (20.0, None, stop), (20.0, None, start), (30.0, None, stop)]
-    empty = [(40.0, None, start), (40.0, None, stop)]
+    empty = [(30.0, None, start), (30.0, None, stop)]
     found = inside(tmp_path, [*texts, *empty], seizure_start=[start], seizure_stop=[stop])
-    assert found.seizures == [(10.0, 30.0)] and found.notes == ("1 seizures of no length, left out",)
+    assert found.seizures == [(10.0, 30.0)] and found.notes == ("1 seizures of no length within others, left out",)
 
 
 @pytest.mark.parametrize(
@@ -528,6 +531,7 @@ def test_edf_plus_seizures_that_touch(tmp_path: Path, start: str, stop: str) -> 
         ([(50.0, 20.0, "SZ")], r"is annotated up to 70\.0000 s \(annotation 1"),
         ([(10.0, None, "on")], "starts a seizure that does not end"),
         ([(10.0, None, "off")], "ends a seizure that did not start"),
+        ([(10.0, None, "on"), (10.0, None, "off")], "'on' at 10 s has no length"),
         ([(10.0, None, "on"), (11.0, None, "on")], "starts a seizure before the one of .* has ended"),
     ],
 )
@@ -668,6 +672,18 @@ def test_table(tmp_path: Path, table: str, seizures: list[tuple[float, float]]) 
     assert read(tmp_path, RECORDINGS | {"annotations.csv": table}, "x/a.edf").seizures == seizures
 
 
+@pytest.mark.parametrize("label", ["seizure", "nesz"])
+def test_table_with_a_seizure_of_no_length(tmp_path: Path, label: str) -> None:
+    """An onset alone makes the recording unusable, since its time would be background; within another it is nothing."""
+    rows = f"file,start,stop,label\na,10,20,{label}\na,15,15,{label}\na,20,20,{label}\na,30,30,bckg\n"
+    found = read(tmp_path, RECORDINGS | {"annotations.csv": rows}, "x/a.edf")
+    assert [*found.seizures, *found.non_epileptic] == [(10.0, 20.0)]
+    assert len(found.notes) == 1 and found.notes[0].startswith("2 ") and "of no length within others" in found.notes[0]
+    for time in (5, 25):
+        with pytest.raises(UnusableRecording, match=rf"line 6: '{label}' at {time} s has no length.*give its end"):
+            read(tmp_path, RECORDINGS | {"annotations.csv": f"{rows}a,{time},{time},{label}\n"}, "x/a.edf")
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -761,6 +777,13 @@ def test_event_labels_have_no_pattern_but_the_asterisk(tmp_path: Path) -> None:
         files = {"a.edf": None, "annotations.csv": f"file,start,stop,label\na,1,2,{label}\n"}
         with pytest.raises(UnusableRecording, match=f"label '{label}' is unknown"):
             read(tmp_path, files, "a.edf", event_labels=labels)
+
+
+@pytest.mark.parametrize(("listed", "written"), [(" Sz ", "sz"), ("Crise \u00e9", "crise e\u0301"), (" sz*", "sz 2 ")])
+def test_event_labels_are_compared_as_people_read_them(tmp_path: Path, listed: str, written: str) -> None:
+    """Spaces at the ends do not matter, nor do two encodings of one letter."""
+    texts = [(10.0, 5.0, written)]
+    assert inside(tmp_path, texts, seizure=[listed]).seizures == [(10.0, 15.0)]
 
 
 def test_table_elsewhere(tmp_path: Path) -> None:

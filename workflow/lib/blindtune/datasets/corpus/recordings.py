@@ -52,8 +52,8 @@ class WholeRecording(BaseModel):
 
     @property
     def seconds(self) -> float:
-        """The seconds that were recorded, without gaps."""
-        return sum(stretch.samples for stretch in self.stretches) / self.rate
+        """The seconds that windows cover: without gaps, and without stretches shorter than a window."""
+        return sum(stretch.samples for stretch in self.stretches if stretch.samples >= self.window) / self.rate
 
     def windows(self) -> "tuple[NDArray[np.int64], NDArray[np.float64]]":
         """Return the windows: first samples in the array, and starts in seconds from the start of the recording.

@@ -8,8 +8,8 @@ Refused, with the reason:
 
 - files that are empty, not EDF or BDF, cut in the header, without data, or shorter or longer than the header says;
 - interrupted recordings (EDF+D, BDF+D) whose records have no time stamps, or whose time stamps go backwards;
-- among the needed channels: a unit that is not a voltage, an empty physical or digital range, a sampling rate that is
-  too low. Other channels do not matter.
+- among the needed channels: a unit that is not a voltage, an empty physical or digital range, a digital one that the
+  bits of a sample do not hold (numbers without a sign), a sampling rate that is too low. Other channels do not matter.
 
 Accepted:
 
@@ -252,7 +252,7 @@ def check_header(header: Header, channels: list[int], min_rate: float) -> list[s
     notes = _check_size(header)
     signals = [header.signals[number] for number in channels]
     for signal in signals:
-        _check_signal(signal)
+        _check_signal(signal, header.sample_bytes)
     for signal in signals:
         rate = header.rate(signal)
         if rate < NEAR_RATE * Fraction(min_rate):
@@ -411,7 +411,7 @@ def _compare_records(header: Header, held: float) -> str:
     return f"the header says {header.records} records, the file holds {text}"
 
 
-def _check_signal(signal: Signal) -> None:
+def _check_signal(signal: Signal, sample_bytes: int) -> None:
     if signal.unit not in UNITS:
         raise UnusableRecording(
             f"has channel {signal.label} in {signal.unit!r}, which is not a known voltage (uV, mV, V)"
@@ -420,6 +420,14 @@ def _check_signal(signal: Signal) -> None:
         raise UnusableRecording(f"has channel {signal.label} with a physical range of zero")
     if signal.digital[0] >= signal.digital[1]:
         raise UnusableRecording(f"has channel {signal.label} with a digital range of zero or less")
+    # A maximum that is one too high is a common slip; numbers without a sign would be read as others.
+    limit = 2 ** (8 * sample_bytes - 1)
+    if signal.digital[0] < -limit or signal.digital[1] > limit:
+        low, high = signal.digital
+        raise UnusableRecording(
+            f"has channel {signal.label} with a digital range of {low:.12g} to {high:.12g}, but {8 * sample_bytes} "
+            f"bits hold {-limit} to {limit - 1}"
+        )
     if signal.samples < 1:
         raise UnusableRecording(f"has channel {signal.label} without samples")
 

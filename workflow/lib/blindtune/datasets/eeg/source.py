@@ -10,6 +10,7 @@ from blindtune.datasets.corpus.base import Corpus, RawFile
 from blindtune.datasets.corpus.survey import MAX_LISTED, Survey, check_files_by_group, fold_group
 from blindtune.datasets.eeg import montages, preprocessing
 from blindtune.datasets.eeg.annotations.base import AnnotationReader, count_labels
+from blindtune.datasets.eeg.annotations.labels import list_unmet
 from blindtune.datasets.eeg.annotations.registry import create_reader, name_of_reader
 from blindtune.datasets.eeg.config import EegConfig
 from blindtune.datasets.eeg.discovery import (
@@ -90,6 +91,10 @@ class EegSource(Corpus):
         how = " (auto)" if self.config.annotations == "auto" else ""
         labels = self._count_events(surveys)
         notes = [f"annotations: {name}{how}, labels {count_labels(labels) if labels else 'none'}"]
+        if self.config.event_labels is not None:
+            for label, near in list_unmet(self.config.event_labels, labels):
+                hint = f"; the nearest of those that were met is {near!r}" if near else ""
+                notes.append(f"event_labels: {label!r} was met in no recording that is used{hint}")
         bare = sum(survey.facts.get("annotations") == "none" for survey in surveys)
         if bare:
             notes.append(f"{bare} recordings without an annotation count as background (unannotated)")

@@ -6,12 +6,16 @@ Rules for the events of all readers:
   start of the event; else the recording is bad and the reason names the row;
 - an event that ends up to `SLACK` after the end of the recording is cut, with a note; a later one makes the recording
   bad, because it is a sign of a truncated recording, a wrong pair or another unit;
-- overlapping and touching events of one class are one; those of no length are left out, with a note;
+- overlapping and touching events of one class are one;
+- a seizure of no length makes the recording bad, because nobody knows how long it lasted and its time would be
+  background; within or at the edge of another one it is left out, with a note;
 - background is every time that is not annotated as a seizure: rows of the background are not needed;
 - what an annotation says of itself, the name and the length of its recording, must fit the recording.
 """
 
 import math
+import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,6 +39,7 @@ MAX_BYTES = 64_000_000
 _MAX_NAMED = 12
 #: Seconds from which on a message shows no parts of one.
 _LONG = 1e12
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
 
 Interval = tuple[float, float]
 
@@ -245,23 +250,41 @@ def collect(events: Iterable[Event], files: Sequence[str], notes: Sequence[str] 
         events: all of them, of any kind but starts and stops, which `pair_events` joins.
         files: the files that were read.
         notes: what was accepted, in words.
+
+    Raises:
+        UnusableRecording: a seizure has no length, and is at no other of its kind.
     """
     found = list(events)
-    more = []
-    for kind, name in (("seizure", "seizures"), ("non_epileptic", "non-epileptic seizures")):
-        if empty := sum(one.kind == kind and one.start == one.stop for one in found):
-            more.append(f"{empty} {name} of no length, left out")
     last = max(found, key=lambda one: one.stop, default=None)
+    seizures, more = _merge_kind(found, "seizure", "seizures")
+    non_epileptic, others = _merge_kind(found, "non_epileptic", "non-epileptic seizures")
     return Annotations(
-        seizures=merge_intervals((one.start, one.stop) for one in found if one.kind == "seizure"),
-        non_epileptic=merge_intervals((one.start, one.stop) for one in found if one.kind == "non_epileptic"),
+        seizures=seizures,
+        non_epileptic=non_epileptic,
         end=last.stop if last else 0.0,
         last=last.where if last else "",
         last_start=last.start if last else 0.0,
         labels=dict(sorted(Counter(one.label for one in found).items())),
         files=tuple(files),
-        notes=(*notes, *more),
+        notes=(*notes, *more, *others),
     )
+
+
+def _merge_kind(events: Sequence[Event], kind: Kind, name: str) -> tuple[list[Interval], list[str]]:
+    """Return the times of all events of a kind, and a note about those of no length within the others."""
+    own = [one for one in events if one.kind == kind]
+    merged = merge_intervals((one.start, one.stop) for one in own)
+    empty = [one for one in own if one.start == one.stop]
+    starts = [start for start, _ in merged]
+    for one in empty:
+        # The last that begins before or with it is the only one that it can be in: they do not touch each other.
+        at = bisect_right(starts, one.start) - 1
+        if at < 0 or merged[at][1] < one.start:
+            raise UnusableRecording(
+                f"{one.where}: {show_value(one.label)} at {one.start:g} s has no length, so nobody knows how long it "
+                "lasted; give its end, or remove it"
+            )
+    return merged, [f"{len(empty)} {name} of no length within others, left out"] if empty else []
 
 
 def read_text(path: Path) -> tuple[str, list[str]]:
@@ -304,7 +327,7 @@ def parse_times(where: str, start: str, stop: str) -> Interval:
         times = parse_number(start), parse_number(stop)
     except ValueError:
         raise UnusableRecording(
-            f"{where}: {show_value(start)} to {show_value(stop)} are not times in seconds"
+            f"{where}: {show_value(start)} to {show_value(stop)} are not times in seconds{explain_number(start, stop)}"
         ) from None
     return check_times(where, *times)
 
@@ -321,6 +344,17 @@ def parse_number(text: str) -> float:
     if "_" in text or not text.isascii():
         raise ValueError(text)
     return float(text)
+
+
+def explain_number(*texts: str) -> str:
+    """Return what to change in texts that are no numbers, for the end of a message; nothing if it is not known.
+
+    Args:
+        texts: as written.
+    """
+    return (
+        " (decimals have a point, not a comma)" if any(_DECIMAL_COMMA.fullmatch(one.strip()) for one in texts) else ""
+    )
 
 
 def check_times(where: str, start: float, stop: float) -> Interval:

@@ -24,6 +24,7 @@ from blindtune.datasets.eeg.annotations.base import (
     check_times,
     collect,
     compare_length,
+    explain_number,
     index_names,
     parse_number,
     read_text,
@@ -215,4 +216,4 @@ def _number(where: str, column: str, text: str) -> float:
     try:
         return parse_number(text)
     except ValueError:
-        raise UnusableRecording(f"{where}: {column} {show_value(text)} is not a number") from None
+        raise UnusableRecording(f"{where}: {column} {show_value(text)} is not a number{explain_number(text)}") from None

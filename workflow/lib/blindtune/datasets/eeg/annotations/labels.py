@@ -1,7 +1,9 @@
 """What the labels of events mean: the vocabularies of the corpora, and the user's own."""
 
+import difflib
 import re
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Iterable
 
 from blindtune.datasets.eeg.config import EventLabelsConfig, Kind
 
@@ -24,6 +26,10 @@ _OTHER_WORDS = frozenset(["background", "interictal", "no seizure", "no_seizure"
 #: SzCORE, https://eslweb.epfl.ch/epilepsybenchmarks/: sz and sz_foc_ia and the like are seizures; impd is a test of
 #: impedances.
 _SZCORE_OTHERS = frozenset(["bckg", "impd", "n/a"])
+#: Parts of a label with which sz_* is no type of a seizure: an edge of one (sz_start), or none (sz_free). Nobody knows.
+_NO_TYPES = frozenset(
+    ["start", "begin", "onset", "on", "stop", "end", "offset", "off", "no", "non", "none", "not", "free", "negative"]
+)
 
 KNOWN_NEDC = ", ".join(sorted(SEIZURES | OTHERS | {NON_EPILEPTIC}))
 KNOWN_SZCORE = "sz, sz_*, bckg, impd"
@@ -51,7 +57,7 @@ def szcore(label: str) -> Kind | None:
     Args:
         label: in lower case.
     """
-    if label == "sz" or label.startswith("sz_"):
+    if label == "sz" or (label.startswith("sz_") and _NO_TYPES.isdisjoint(label.split("_"))):
         return "seizure"
     return "other" if label in _SZCORE_OTHERS else None
 
@@ -76,6 +82,33 @@ def nothing(label: str) -> Kind | None:
     return None
 
 
+def list_unmet(own: EventLabelsConfig, met: Iterable[str]) -> list[tuple[str, str | None]]:
+    """Return the labels of a config that no event has, each with the nearest that one has.
+
+    Args:
+        own: the config.
+        met: the labels of all events.
+    """
+    there = {_fold(label): label for label in met}
+    unmet = [
+        text
+        for texts in own.by_kind().values()
+        for text in texts
+        if not any(_compile(_fold(text)).fullmatch(label) for label in there)
+    ]
+    near = {text: difflib.get_close_matches(_fold(text), there, 1) for text in unmet}
+    return [(text, there[near[text][0]] if near[text] else None) for text in unmet]
+
+
+def _fold(label: str) -> str:
+    """Return a label as it is compared: in lower case, without spaces at the ends, its letters in one encoding."""
+    return unicodedata.normalize("NFC", label.strip().casefold())
+
+
+def _compile(name: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, name.split("*"))), re.DOTALL)
+
+
 class LabelMap:
     """What labels mean: first by the user's ``event_labels``, then by the vocabulary of a layout."""
 
@@ -87,20 +120,14 @@ class LabelMap:
             vocabulary: that of the layout.
         """
         listed = {} if own is None else own.by_kind()
-        self._own: list[tuple[str, Kind]] = [
-            (text.casefold(), kind) for kind, texts in listed.items() for text in texts
-        ]
+        self._own: list[tuple[str, Kind]] = [(_fold(text), kind) for kind, texts in listed.items() for text in texts]
         # No other letter than * is a pattern: sz? and [sz] are labels that people write.
-        self._patterns = [
-            (re.compile(".*".join(map(re.escape, name.split("*"))), re.DOTALL), kind)
-            for name, kind in self._own
-            if "*" in name
-        ]
+        self._patterns = [(_compile(name), kind) for name, kind in self._own if "*" in name]
         self._vocabulary = vocabulary
 
     def kind_of(self, label: str) -> Kind | None:
         """Return what a label means, in any case of letters; None if nobody says."""
-        text = label.strip().casefold()
+        text = _fold(label)
         for name, kind in self._own:
             if name == text:
                 return kind
