@@ -204,7 +204,11 @@ def batch_files(wildcards):
     if source.is_simulated():
         return [PATHS.simulated(wildcards.dataset, batch)]
     folder = source.find_folder(PATHS, wildcards.dataset)
-    return [as_input(folder / file) for raw in source.batches()[batch] for file in (raw.file, *raw.companions)]
+    return [as_input(folder / file) for file in source.list_inputs(batch)]
+
+
+def unusable_files(wildcards):
+    return CONFIG.sources[wildcards.dataset].list_unusable(wildcards.batch)
 
 
 def of_each_seed(file):

@@ -52,6 +52,7 @@ rule extract:
         source=extraction_config,
         code=source_code(stages.EXTRACT),
         files=batch_content,
+        unusable=unusable_files,
         folder=corpus_folder,
         root=results_root,
         side_files=side_files("{wildcards.batch}"),

@@ -19,7 +19,14 @@ with (
 ):
     source = read_dataset(snakemake.params.source)
     extract = Path(snakemake.output.extract)
-    extract_batch(source, snakemake.wildcards.batch, Path(snakemake.params.folder), extract, job_log.detail)
+    extract_batch(
+        source,
+        snakemake.wildcards.batch,
+        Path(snakemake.params.folder),
+        extract,
+        job_log.detail,
+        snakemake.params.unusable,
+    )
     list_side_files(
         Path(snakemake.params.side_files),
         Path(snakemake.params.root),

@@ -286,6 +286,27 @@ def test_batches_are_searched_once_per_source() -> None:
     assert source.config == numbers_corpus().config
 
 
+def test_a_file_that_cannot_be_read_is_a_bad_file(layout: ResultPaths, tmp_path: Path) -> None:
+    """What planning cannot read is no input of a job, which does not open it; the others give the samples."""
+    folder, lost = tmp_path / "own", "train/b.txt"
+    for file in FILES:
+        numbers_corpus().simulate(file, folder)
+    (folder / lost).unlink()
+    (folder / lost).symlink_to("gone.txt")
+    with pytest.raises(UserError, match=r"train/b\.txt cannot be read: broken link"):
+        numbers_corpus(folder=str(folder), max_bad_fraction=0.1).user_files()
+    source = numbers_corpus(folder=str(folder), max_bad_fraction=0.2)
+    planned = {batch: source.list_unusable(batch) for batch in source.batches()}
+    assert {file for batch in planned for file in source.list_inputs(batch)} == {*FILES} - {lost}
+    for batch, path in source.inputs(layout, "it").items():
+        extract_batch(source, batch, folder, path, unusable=planned[batch])
+    loaded = source.load(source.inputs(layout, "it"))
+    assert loaded.bad_files.rows == [(lost, "cannot be read: broken link")]
+    again = batch_of(source, lost)
+    with pytest.raises((UserError, OSError)):
+        extract_batch(source, again, folder, source.inputs(layout, "it")[again])
+
+
 def test_select_batch_says_that_the_folder_changed() -> None:
     """A job whose files are gone since the run was planned says so."""
     with pytest.raises(UserError, match=r"belongs to train-0099 any more\. Start the run again"):

@@ -7,7 +7,7 @@ import pytest
 
 from blindtune.core.errors import UserError
 from blindtune.datasets.corpus import filetree as trees
-from blindtune.datasets.corpus.filetree import MAX_PATHS, check_annotated, check_usable, files_below
+from blindtune.datasets.corpus.filetree import MAX_PATHS, check_annotated, files_below, find_unusable
 
 
 def touch(folder: Path, *files: str) -> None:
@@ -69,35 +69,63 @@ def test_files_below_refuses_an_unreadable_folder(tmp_path: Path, monkeypatch: p
         files_below(tmp_path)
 
 
-def test_check_usable_names_unreadable_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that cannot be read is named with the reason."""
+def test_find_unusable_refuses_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More files than may be bad stop the run, and the message says how many cannot be read, and why."""
     touch(tmp_path, "a.edf")
-    (tmp_path / "b.edf").symlink_to(tmp_path / "gone")
-    check_usable(tmp_path, ["a.edf"])
-    with pytest.raises(UserError, match=r"b\.edf cannot be read: broken links\. Fetch what they lead to"):
-        check_usable(tmp_path, ["a.edf", "b.edf"])
-    (tmp_path / "c.edf").symlink_to(tmp_path / "gone")
-    with pytest.raises(UserError, match=r"b\.edf and 1 more cannot be read: broken links"):
-        check_usable(tmp_path, ["a.edf", "b.edf", "c.edf"])
+    for name in "bc":
+        (tmp_path / f"{name}.edf").symlink_to(tmp_path / "gone")
+    raws: dict[str, tuple[str, ...]] = {"a.edf": (), "b.edf": (), "c.edf": ()}
+    with pytest.raises(UserError, match=r"b\.edf and 1 more cannot be read: broken link\. Fetch .*\(max_bad_fraction"):
+        find_unusable(tmp_path, raws, 0.6)
+    with pytest.raises(UserError, match=r"b\.edf cannot be read: broken link\. Fetch .* or remove them\.$"):
+        find_unusable(tmp_path, {"a.edf": (), "b.edf": ()}, 0.0)
     monkeypatch.setattr(trees.os, "access", lambda path, mode: False)
-    with pytest.raises(UserError, match=r"a\.edf cannot be read: permissions forbid it"):
-        check_usable(tmp_path, ["a.edf"])
+    with pytest.raises(UserError, match=r"a\.edf cannot be read: permissions forbid it\. Allow it"):
+        find_unusable(tmp_path, {"a.edf": ()}, 0.0)
+
+
+def test_find_unusable_counts_a_file_by_its_companions(tmp_path: Path) -> None:
+    """One file's fault is that file's: broken links and pipes are bad files, also as an annotation, in any number."""
+    touch(tmp_path, "a.edf", "a.tse", "b.edf", "d.edf", "d.tse")
+    for name in ("b.tse", "c.edf"):
+        (tmp_path / name).symlink_to(tmp_path / "gone")
+    os.mkfifo(tmp_path / "e.edf")
+    (tmp_path / "f.edf").symlink_to(tmp_path / "f.edf")
+    raws = {f"{name}.edf": (f"{name}.tse",) for name in "abd"} | {"c.edf": (), "e.edf": (), "f.edf": ()}
+    assert find_unusable(tmp_path, raws, 0.7) == {
+        "b.edf": "b.tse cannot be read: broken link",
+        "c.edf": "cannot be read: broken link",
+        "e.edf": "cannot be read: not a file but a pipe or a device",
+        "f.edf": "cannot be read: a link to itself",
+    }
+
+
+def test_a_file_system_that_fails_is_no_fault_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is away stops the run; no file is bad for it."""
+    touch(tmp_path, "a.edf")
+
+    def fail(path: Path) -> None:
+        raise OSError(116, "Stale file handle")
+
+    monkeypatch.setattr(Path, "stat", fail)
+    with pytest.raises(UserError, match=r"a\.edf cannot be read \(Stale file handle\)"):
+        find_unusable(tmp_path, {"a.edf": ()}, 1.0)
 
 
 @pytest.mark.parametrize("name", ["a{b}.edf", "a\nb.edf", os.fsdecode(b"\xff.edf")])
-def test_check_usable_refuses_names(tmp_path: Path, name: str) -> None:
+def test_find_unusable_refuses_names(tmp_path: Path, name: str) -> None:
     """Names that Snakemake cannot handle are refused."""
     touch(tmp_path, name)
     with pytest.raises(UserError, match=r"has a (brace, < or >|control character)") as caught:
-        check_usable(tmp_path, [name])
+        find_unusable(tmp_path, {name: ()}, 1.0)
     assert str(caught.value).isprintable()
 
 
-def test_check_usable_accepts_odd_names(tmp_path: Path) -> None:
+def test_find_unusable_accepts_odd_names(tmp_path: Path) -> None:
     """Unusual names that Snakemake can handle are accepted."""
     names = ["a b.edf", "ä,'\"%s;$(x)&*?#.edf", "患者　１/1.edf"]
     touch(tmp_path, *names)
-    check_usable(tmp_path, files_below(tmp_path))
+    assert find_unusable(tmp_path, dict.fromkeys(files_below(tmp_path), ()), 0.0) == {}
 
 
 def test_check_annotated_needs_one_annotation() -> None:

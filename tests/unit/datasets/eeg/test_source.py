@@ -8,6 +8,7 @@ import pytest
 from blindtune.core.errors import UserError
 from blindtune.core.paths import ResultPaths
 from blindtune.datasets.corpus.extraction import extract_batch
+from blindtune.datasets.corpus.splits import read_extract
 from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.prepared import open_prepared, prepare
 from support.eeg_files import eeg_corpus, noise, write_edf
@@ -81,6 +82,28 @@ def test_recordings_without_a_segment_are_named(tmp_path: Path) -> None:
     assert source.take_notes(found)[1:] == [
         "2 recordings offer no segment: a_1.edf (4 flat segments, 2 loud segments), a_3.edf (nothing was left out)"
     ]
+
+
+def test_a_broken_link_is_no_background(tmp_path: Path) -> None:
+    """A recording whose annotation leads nowhere is bad, also where recordings without one are background."""
+    for name in "abcd":
+        write_edf(tmp_path / f"{name}_1.edf", noise(2, 100, ord(name)), 100).with_suffix(".tse").write_text("version")
+    (tmp_path / "b_1.tse").unlink()
+    (tmp_path / "b_1.tse").symlink_to("gone.tse")
+    (tmp_path / "e").symlink_to("gone")
+    changes = {"folder": str(tmp_path), "patient": "(.)_", "unannotated": "background", "max_bad_fraction": 0.25}
+    source = eeg_corpus(**changes)
+    bad = {file: why for batch in source.batches() for file, why in source.list_unusable(batch).items()}
+    assert bad == {"b_1.edf": "b_1.tse cannot be read: broken link"}
+    surveys = []
+    for batch in source.batches():
+        path = tmp_path / "out" / f"{batch}.json"
+        extract_batch(source, batch, tmp_path, path, unusable=source.list_unusable(batch))
+        surveys += read_extract(path)
+    assert [(one.file, one.group, one.bad) for one in surveys if one.bad] == [("b_1.edf", "b", *bad.values())]
+    assert ("e", "is a broken link, which may lead to a folder") in (source.list_ignored() or [])
+    (note,) = [one for one in source.take_notes([]) if "broken links" in one]
+    assert note.startswith("1 broken links that are neither recordings nor annotations, such as e;")
 
 
 def test_event_labels_that_are_never_met_are_named(tmp_path: Path) -> None:

@@ -48,6 +48,23 @@ def test_list_files_split_by_folders(tmp_path: Path) -> None:
     assert all(raw.file.startswith(raw.split) for raw in raws)
 
 
+def test_a_slide_with_a_broken_link_is_a_bad_file(tmp_path: Path) -> None:
+    """A slide or an annotation that leads nowhere makes one bad file, with its patient; the job does not open it."""
+    files = tree(tmp_path, 10)
+    for lost in (files[0], files[1].replace(".svs", ".csv")):
+        (tmp_path / lost).unlink()
+        (tmp_path / lost).symlink_to("gone")
+    source = slides_corpus(folder=str(tmp_path), max_bad_fraction=0.2)
+    bad = {one: why for batch in source.batches() for one, why in source.list_unusable(batch).items()}
+    assert bad == {
+        files[0]: "cannot be read: broken link",
+        files[1]: f"{files[1].replace('.svs', '.csv')} cannot be read: broken link",
+    }
+    assert all(raw.group and raw.group in raw.file for raws in source.batches().values() for raw in raws)
+    with pytest.raises(UserError, match=r"cannot be read: broken link\. Fetch .*max_bad_fraction"):
+        slides_corpus(folder=str(tmp_path), max_bad_fraction=0.1).batches()
+
+
 def test_list_files_split_by_list(tmp_path: Path) -> None:
     """Slides that a list does not name are left out."""
     files = tree(tmp_path / "raw")

@@ -16,7 +16,7 @@ from blindtune.core.errors import UserError
 from blindtune.datasets.base import SPLITS, LoadedDataset, Source
 from blindtune.datasets.corpus.batches import divide_files, select_files
 from blindtune.datasets.corpus.config import CorpusConfig
-from blindtune.datasets.corpus.filetree import check_usable, count_bytes
+from blindtune.datasets.corpus.filetree import count_bytes, find_unusable
 from blindtune.datasets.corpus.recordings import WholeRecording
 from blindtune.datasets.corpus.splits import gather_splits
 from blindtune.datasets.corpus.survey import Candidate, Survey
@@ -40,11 +40,13 @@ class RawFile:
         file: path below the folder of the corpus.
         companions: paths of the files that belong to it, such as annotations.
         split: the split that it is in.
+        group: the patient, if the path tells; empty: nobody else's.
     """
 
     file: str
     companions: tuple[str, ...]
     split: str
+    group: str = ""
 
 
 class Simulator:
@@ -257,9 +259,28 @@ class Corpus(Source):
         A new file changes the batch that it belongs to and no other, see `blindtune.datasets.corpus.batches`.
 
         Raises:
-            UserError: as `list_files`, or a split has no file, or a file cannot be read.
+            UserError: as `list_files`, or a split has no file, or too many files cannot be read.
         """
         return self._batches
+
+    def list_unusable(self, batch: str) -> dict[str, str]:
+        """Return the raw files of a job that cannot be read, and why, as far as the file system tells.
+
+        The job does not open them: they are bad files. They, and their companions, are none of its inputs.
+
+        Args:
+            batch: one of `batches`.
+        """
+        return {raw.file: self._unusable[raw.file] for raw in self._batches[batch] if raw.file in self._unusable}
+
+    def list_inputs(self, batch: str) -> list[str]:
+        """Return the files that a job reads: raw files and their companions, as paths below the folder.
+
+        Args:
+            batch: one of `batches`.
+        """
+        usable = [raw for raw in self._batches[batch] if raw.file not in self._unusable]
+        return [name for raw in usable for name in (raw.file, *raw.companions)]
 
     def select_batch(self, batch: str) -> list[RawFile]:
         """Return the raw files of one job; which they are does not depend on the sizes of the files.
@@ -290,9 +311,17 @@ class Corpus(Source):
                 )
             for number, some in divide_files(list(files), self._is_small).items():
                 found[f"{split}-{number:04d}"] = [files[file] for file in some]
-        if config.folder is not None:
-            check_usable(Path(config.folder), (name for raw in raws for name in (raw.file, *raw.companions)))
+        _ = self._unusable
         return found
+
+    @cached_property
+    def _unusable(self) -> dict[str, str]:
+        """Why raw files cannot be the input of a job, by the raw file."""
+        config = self.config
+        if config.folder is None:
+            return {}
+        companions = {raw.file: raw.companions for raw in self._raws}
+        return find_unusable(Path(config.folder), companions, 0.0 if config.strict else config.max_bad_fraction)
 
     @cached_property
     def _raws(self) -> list[RawFile]:

@@ -1,7 +1,7 @@
 """The jobs of a corpus: write the raw files of a batch, or survey them and cut samples from them."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from blindtune.core.arrays import write_array
@@ -30,7 +30,12 @@ def simulate_batch(source: Corpus, batch: str, folder: Path, marker: Path) -> No
 
 
 def extract_batch(
-    source: Corpus, batch: str, folder: Path, path: Path, log: Callable[[str], None] = lambda line: None
+    source: Corpus,
+    batch: str,
+    folder: Path,
+    path: Path,
+    log: Callable[[str], None] = lambda line: None,
+    unusable: Mapping[str, str] | None = None,
 ) -> None:
     """Survey each raw file of a batch, and cut what may be drawn from it.
 
@@ -41,6 +46,8 @@ def extract_batch(
         path: path of the JSON, which is written last; the arrays go into a folder next to it.
         log: called with a line about each bad file, each good one without a sample, and each oddity of a file that does
             not matter.
+        unusable: `blindtune.datasets.corpus.base.Corpus.list_unusable` while the workflow was planned. A job does not
+            look again: what only its machine cannot read stops the run.
 
     Raises:
         UserError: a file is gone, its content stops the run, or it is bad and ``strict`` is true.
@@ -49,13 +56,19 @@ def extract_batch(
     shutil.rmtree(path.with_suffix(""), ignore_errors=True)
     surveys = []
     for raw in source.select_batch(batch):
-        survey = _extract_file(source, raw, folder, path)
+        reason = (unusable or {}).get(raw.file)
+        survey = _extract_file(source, raw, folder, path) if reason is None else _refuse_file(raw, reason)
         for line in [survey.bad] if survey.bad is not None else survey.facts.get("notes", []):
             log(f"{survey.file}: {line}")
         if survey.bad is None and survey.skipped is None and not survey.candidates:
             log(f"{survey.file}: offers no sample ({survey.explain_empty()})")
         surveys.append(survey)
     write_json(path, Extract(surveys=surveys).model_dump(mode="json"))
+
+
+def _refuse_file(raw: RawFile, reason: str) -> Survey:
+    """Return the survey of a file that is not opened."""
+    return Survey(file=raw.file, sha256={}, group=raw.group or raw.file, split=raw.split, bad=reason)
 
 
 def _extract_file(source: Corpus, raw: RawFile, folder: Path, path: Path) -> Survey:

@@ -1,8 +1,10 @@
 """A user's tree of raw files, checked before any job runs."""
 
+import errno
 import os
+import stat
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -58,34 +60,63 @@ def count_bytes(files: Iterable[Path]) -> int:
     return total
 
 
-def check_usable(folder: Path, files: Iterable[str]) -> None:
-    """Refuse files that cannot be the input of a job.
+def is_broken_link(path: Path) -> bool:
+    """Return whether a path is a link that leads nowhere; False if that cannot be told."""
+    with suppress(OSError):
+        return path.is_symlink() and not path.exists()
+    return False
+
+
+def find_unusable(folder: Path, raws: Mapping[str, Sequence[str]], allowed: float) -> dict[str, str]:
+    """Return the raw files that cannot be the input of a job, and why; refuse too many.
 
     Args:
         folder: folder of the corpus.
-        files: paths below it.
+        raws: the companions of each raw file, by the raw file; all are paths below it.
+        allowed: fraction of the raw files that may be unusable, themselves or by a companion.
 
     Raises:
-        UserError: one cannot be read, or has a name that Snakemake cannot handle; the message names it, and how many
-            there are.
+        UserError: more are, or one has a name that Snakemake cannot handle; the message names it, and how many there
+            are.
     """
-    forbidden, broken = [], []
-    for file in files:
-        path = folder / file
-        check_input_path("folder", path)
-        if not path.exists():
-            broken.append(path)
-        elif not os.access(path, os.R_OK):
-            forbidden.append(path)
-        elif not path.is_file():
-            raise UserError(f"folder: {path} is not a file but a pipe or a device. Remove it.")
-    if forbidden:
-        raise UserError(f"folder: {_count(forbidden)}: permissions forbid it. Allow it, or move such files away.")
-    if broken:
-        raise UserError(
-            f"folder: {_count(broken)}: broken links. Fetch what they lead to (in a DataLad dataset: datalad get), or "
-            "remove them."
-        )
+    faults: dict[str, tuple[str, str] | None] = {}
+    found: dict[str, str] = {}
+    for raw, companions in raws.items():
+        for file in (raw, *companions):
+            if file not in faults:
+                check_input_path("folder", folder / file)
+                faults[file] = _find_fault(folder / file)
+            if (fault := faults[file]) is not None and raw not in found:
+                found[raw] = f"{'' if file == raw else f'{file} '}cannot be read: {fault[0]}"
+    if len(found) > allowed * len(raws):
+        unusable = {file: fault for file, fault in faults.items() if fault is not None}
+        _, (reason, advice) = next(iter(unusable.items()))
+        same = [folder / file for file, fault in unusable.items() if fault == (reason, advice)]
+        limit = f" At most a fraction of {allowed:g} of the files may be bad (max_bad_fraction)." if allowed else ""
+        raise UserError(f"folder: {_count(same)}: {reason}. {advice}.{limit}")
+    return found
+
+
+def _find_fault(path: Path) -> tuple[str, str] | None:
+    """Return why a file cannot be read and what to do; None if it can.
+
+    Raises:
+        UserError: the file system fails, which is no fault of the file.
+    """
+    allow = "permissions forbid it", "Allow it, or move such files away"
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return "broken link", "Fetch what such links lead to (in a DataLad dataset: datalad get), or remove them"
+    except PermissionError:
+        return allow
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return "a link to itself", "Remove it"
+        raise UserError(f"folder: {path} cannot be read ({error.strerror}).") from error
+    if not stat.S_ISREG(status.st_mode):
+        return "not a file but a pipe or a device", "Remove it"
+    return None if os.access(path, os.R_OK) else allow
 
 
 def _count(paths: Sequence[Path]) -> str:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from blindtune.core.errors import UserError
 from blindtune.datasets.corpus.base import Corpus, RawFile
+from blindtune.datasets.corpus.filetree import is_broken_link
 from blindtune.datasets.corpus.survey import MAX_LISTED, Survey, check_files_by_group, fold_group
 from blindtune.datasets.eeg import montages, preprocessing
 from blindtune.datasets.eeg.annotations.base import AnnotationReader, count_labels
@@ -57,7 +58,7 @@ class EegSource(Corpus):
         splits = assign_splits(found, self.config)
         companions = {one.file: self._reader.companions(one.file) for one in found}
         check_files_by_group((one.file, one.patient, splits[one.file]) for one in found)
-        return [RawFile(one.file, tuple(companions[one.file]), splits[one.file]) for one in found]
+        return [RawFile(one.file, tuple(companions[one.file]), splits[one.file], one.patient) for one in found]
 
     def open_file(self, folder: Path, raw: RawFile) -> OpenRecording:
         """Read a recording.
@@ -77,9 +78,10 @@ class EegSource(Corpus):
         if self.simulator is not None:
             return None
         tree, reader = self._tree, self._reader
-        used = {name for file in tree.recordings for name in (file, *reader.companions(file))}
+        used = self._used
         layout = f"is neither a recording nor an annotation of one ({name_of_reader(reader)})"
-        return [(file, tree.ignored.get(file, layout)) for file in tree.files if file not in used]
+        reasons = dict.fromkeys(self._broken_links, "is a broken link, which may lead to a folder") | tree.ignored
+        return [(file, reasons.get(file, layout)) for file in tree.files if file not in used]
 
     def take_notes(self, surveys: list[Survey]) -> list[str]:
         """Return how annotations were found, and which labels were met.
@@ -102,6 +104,11 @@ class EegSource(Corpus):
             named = [f"{survey.file} ({survey.explain_empty()})" for survey in empty[:MAX_LISTED]]
             more = [f"and {len(empty) - MAX_LISTED} more"] if len(empty) > MAX_LISTED else []
             notes.append(f"{len(empty)} recordings offer no segment: {', '.join([*named, *more])}")
+        if links := self._broken_links:
+            notes.append(
+                f"{len(links)} broken links that are neither recordings nor annotations, such as {links[0]}; one to a "
+                "folder hides all recordings in it"
+            )
         same = list_same_patients(self._recordings.values(), self.config)
         notes += [f"patient {other} is {first}" for other, first in same.items()]
         return notes
@@ -151,6 +158,19 @@ class EegSource(Corpus):
     @cached_property
     def _patients(self) -> frozenset[str]:
         return frozenset(fold_group(one.patient) for one in self._recordings.values())
+
+    @cached_property
+    def _used(self) -> set[str]:
+        """The recordings and their annotations."""
+        return {name for file in self._tree.recordings for name in (file, *self._reader.companions(file))}
+
+    @cached_property
+    def _broken_links(self) -> list[str]:
+        """Broken links among the files that are not used by their names: what one leads to may have been a folder."""
+        if self.simulator is not None:
+            return []
+        folder, known = Path(str(self.config.folder)), {*self._used, *self._tree.ignored}
+        return [file for file in self._tree.files if file not in known and is_broken_link(folder / file)]
 
     @cached_property
     def _recordings(self) -> dict[str, Recording]:

@@ -70,7 +70,10 @@ class SlidesSource(Corpus):
         if self.simulator is not None:
             companions = self.simulator.list_files()
         check_annotated(companions.values(), ANNOTATIONS)
-        return [RawFile(file, (*companions[file], *self._slides[file].parts), split) for file, split in splits.items()]
+        return [
+            RawFile(file, (*companions[file], *self._slides[file].parts), split, self._slides[file].patient)
+            for file, split in splits.items()
+        ]
 
     def load(self, files: dict[str, Path]) -> LoadedDataset:
         """Return the splits, drawn from the extracts of all batches, and what of the folder is not used.
