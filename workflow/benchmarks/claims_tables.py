@@ -461,7 +461,7 @@ def differences(records: Records) -> str:
             f"{100 * it.value:+.2f}",
             f"{100 * it.low:+.2f} to {100 * it.high:+.2f}",
             "< 0.001" if p < 0.001 else f"{p:.3f}",
-            f"{100 * (it.equal_within or 0):.2f}",
+            "–" if it.equal_within is None else f"{100 * it.equal_within:.2f}",
             "eval samples and seeds" if seeds > 1 else "eval samples",
         ]
         for (name, seeds, it), p in zip(found, adjusted, strict=True)

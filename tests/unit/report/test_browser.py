@@ -34,7 +34,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         datasets={"set_10": {}, "drawn_10": {"stand_in": True, "source": {"source": "drawing"}}},
         not_blind=("set_10/mlp_a1",),
         samples=100,
-    ).write()
+    )
+    # With a ledger, so that notes hold the long digest of its head.
+    builder.write().record()
     records, folder = builder.read(), builder.root / "report"
     tables.write_tables(records, folder / "tables")
     figures.write_figures(records, folder / "figures")

@@ -5,6 +5,7 @@ error, and the metric on dev prefers the trials with the highest error. So a num
 wrong one of the two is found.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ from blindtune.records.trial import Trial
 from blindtune.report.figures import cost, pairs, pareto, search, surfaces
 from blindtune.report.figures.style import assign_styles
 from blindtune.report.figures.write import describe_figure
-from blindtune.report.minimised import format_change
-from blindtune.report.records import ReportRecords, read_records
-from blindtune.report.searches import accumulate_best
+from blindtune.report.minimised import format_change, format_metric
+from blindtune.report.records import ReportRecords, SystemRecords, read_records
+from blindtune.report.searches import accumulate_best, compare_minimised_by_seed
 from blindtune.report.stats.metric_samples import estimate_over_samples, leave_parts_out
-from blindtune.report.table import ReportTable, Row, to_csv, to_latex, to_markdown
+from blindtune.report.table import ReportTable, Row, format_number, to_csv, to_latex, to_markdown, to_percent
 from blindtune.report.tables import (
     architectures,
     arguments,
@@ -178,6 +179,29 @@ def test_arguments_name_what_was_minimised(records: ReportRecords) -> None:
     assert f"lowest on dev by the metric is shown: set_10: {title}" in " ".join(architectures.build(records).notes)
 
 
+def test_pairs_without_a_metric_sample_are_not_pairs_of_errors(
+    records: ReportRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A difference by the metric is never filled with that of the errors."""
+    # Copies, for which nothing was computed yet.
+    first, second = map(replace, records.datasets[0].systems_of_kind("tuner")[:2])
+    monkeypatch.setattr(SystemRecords, "metric_sample", None)
+    found = compare_minimised_by_seed(first, second)
+    assert found.value == pytest.approx(first.objective("eval") - second.objective("eval"))
+    assert not found.has_interval
+
+
+def test_figure_of_very_many_pairs_has_a_scale_in_place_of_numbers(
+    records: ReportRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers that would overlap are left to the table."""
+    styles = assign_styles(records)
+    assert len(pairs.draw(records.datasets[0], styles).axes) == 1
+    monkeypatch.setattr(pairs, "MOST_NUMBERED", 1)
+    squares, scale = pairs.draw(records.datasets[0], styles).axes
+    assert not squares.texts and scale.get_ylabel().startswith("difference")
+
+
 def test_figures_show_the_metric(records: ReportRecords) -> None:
     """Axes, titles and captions name the metric, and their points are its values."""
     dataset, metric = records.datasets[0], records.datasets[0].metric
@@ -277,3 +301,11 @@ def test_a_metric_without_an_interval_says_why(tmp_path: Path) -> None:
 def test_format_change_has_no_negative_zero(metric: str, value: float, text: str) -> None:
     """A difference that is written as 0 has no sign."""
     assert format_change(metric, value) == text
+
+
+@pytest.mark.parametrize("half", [0.05375, 0.03255, 0.00125, 0.26625])
+def test_halves_of_the_last_digit_are_rounded_as_in_tables(half: float) -> None:
+    """The first screen, the sentences and the tables have the same number."""
+    shown = format_number(to_percent(half), 2)
+    assert format_change("error", half) == shown
+    assert format_metric("error", half) == f"{shown}%"

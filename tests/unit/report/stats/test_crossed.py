@@ -1,5 +1,7 @@
 """The variance over seeds and samples that are crossed, equivalence, and detectable differences."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -66,3 +68,10 @@ def test_equivalence_is_two_one_sided_tests() -> None:
     assert found.equivalence_p(found.equal_within) == pytest.approx(0.05)
     assert found.equivalence_p(0.05) < 0.001 and found.equivalence_p(0.004) == pytest.approx(0.5)
     assert Difference(0.0, 0.0, 0.0, 0.0, 1.0).equivalence_p(0.01) == 0
+
+
+@pytest.mark.parametrize(("highest", "known"), [(1.0, False), (math.inf, True)])
+def test_no_margin_is_wider_than_all_that_there_can_be(highest: float, known: bool) -> None:
+    """With very few seeds, neither a margin nor a detectable difference of more than 100 points is given."""
+    found = estimate_difference(0.1, [VarianceComponent(0.3**2, 1.0)], -highest, highest)
+    assert (found.equal_within is not None, found.detectable is not None) == (known, known)

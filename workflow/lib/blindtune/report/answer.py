@@ -49,10 +49,11 @@ class DatasetAnswer:
         published_systems: their names, such as "MLP-M1 and MLP-A1".
         p: the p value for no difference.
         adjusted_p: the same, adjusted for the datasets of the report that have an answer.
-        equal_within: the smallest margin within which the two are equal with 95% confidence; None without an interval.
+        equal_within: the smallest margin within which the two are equal with 95% confidence; None without an interval,
+            or if it would be all that there can be.
         equivalent: whether they differ by less than the margin of the report, adjusted in the same way.
         detectable: the difference that so many samples and seeds would find in 80 of 100 cases; None without an
-            interval.
+            interval, or if it is larger than any that there can be.
         verdict: which is better, if the data tell.
         sentence: the answer in words.
     """
@@ -251,16 +252,25 @@ def _list_remarks(compared: _Compared, adjusted: _Adjusted, verdict: AnswerVerdi
     if adjusted.equivalence_p < 1 - CONFIDENCE:
         remarks.append(f"They are equivalent: they differ by less than {format_margin(metric, adjusted.margin)}.")
     elif verdict == "cannot be told apart":
-        within, detectable = (format_change(metric, value or 0.0) for value in (found.equal_within, found.detectable))
-        remarks.append(
-            f"They are equal within {within}{_points(metric)} with 95% confidence; so many samples and seeds can tell "
-            f"apart {detectable}{_points(metric)}."
-        )
+        remarks.append(_describe_power(found, metric))
     if len(compared.manual.runs) == 1:
         remarks.append(
             "With a single seed the seeds do not vary: this is about two models, not about how they are found."
         )
     return remarks
+
+
+def _describe_power(found: Difference, metric: str) -> str:
+    """Say within what two systems are equal that cannot be told apart, and what could have been told apart."""
+    apart = (
+        "so few samples and seeds tell no difference apart with confidence, however large"
+        if found.detectable is None
+        else f"so many samples and seeds can tell apart {format_change(metric, found.detectable)}{_points(metric)}"
+    )
+    if found.equal_within is None:
+        return f"{apart[0].upper()}{apart[1:]}."
+    within = f"{format_change(metric, found.equal_within)}{_points(metric)}"
+    return f"They are equal within {within} with 95% confidence; {apart}."
 
 
 def _named(system: SystemRecords) -> str:

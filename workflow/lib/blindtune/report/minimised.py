@@ -32,12 +32,14 @@ def get_scale(metric: str) -> float:
 
 def format_metric(metric: str, value: float) -> str:
     """Return a value of a metric as text, in % if it is a share."""
-    return f"{100 * value:.2f}%" if METRICS[metric].is_share else f"{value:.4f}"
+    return f"{to_percent(value):.2f}%" if METRICS[metric].is_share else f"{value:.4f}"
 
 
 def format_change(metric: str, value: float) -> str:
     """Return a difference of two values as text, in points if they are shares, without the unit."""
-    scaled, digits = (100 * value, 2) if METRICS[metric].is_share else (value, 4)
+    # As in tables: a half of the last digit must not be rounded up in one place and down in another.
+    scaled = round(get_scale(metric) * value, 10)
+    digits = 2 if METRICS[metric].is_share else 4
     # No "-0.00" either.
     return f"{round(scaled, digits) + 0.0:.{digits}f}".replace("-", "−")
 

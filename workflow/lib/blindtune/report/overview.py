@@ -86,6 +86,7 @@ class RankedSystem:
         spread: the standard deviation over the seeds, as text; empty for a single seed.
         share: the value as a share of the largest one, in %.
         equal: whether it is not distinguishable from the first.
+        untested: whether its difference from the first has no interval, so that nothing is known of it.
         chosen: whether dev chose it among its kind.
         mark: what qualifies it, such as "not blind".
         records: the id of its records within the page.
@@ -98,6 +99,7 @@ class RankedSystem:
     spread: str
     share: float
     equal: bool
+    untested: bool
     chosen: bool
     mark: str
     records: str
@@ -232,7 +234,9 @@ def _signed(value: float, digits: int) -> str:
 
 def _rank(dataset: DatasetRecords, pairs: list[PairComparison], chosen: set[str]) -> Ranking:
     ordered = sorted(dataset.classifiers, key=lambda system: system.objective("eval"))
-    equal = {pair.other.name for pair in select_pairs_with_best(dataset, pairs) if not pair.differs}
+    against = select_pairs_with_best(dataset, pairs)
+    untested = {pair.other.name for pair in against if not pair.difference.has_interval}
+    equal = {pair.other.name for pair in against if not pair.differs} - untested
     largest = max(system.objective("eval") for system in ordered) or 1.0
     return Ranking(
         dataset,
@@ -247,6 +251,7 @@ def _rank(dataset: DatasetRecords, pairs: list[PairComparison], chosen: set[str]
                 _spread(system),
                 round(100 * max(system.objective("eval"), 0.0) / largest, 1),
                 system.name in equal,
+                system.name in untested,
                 system.name in chosen,
                 system.qualification,
                 anchor_records(f"{dataset.name}/{system.name}"),

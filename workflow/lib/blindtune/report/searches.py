@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blindtune.core.timing import total_wall_seconds
-from blindtune.metrics.registry import ERROR
+from blindtune.metrics.registry import ERROR, is_error
 from blindtune.records.model_card import ModelCard
 from blindtune.records.trial import Trial
 from blindtune.report.minimised import get_scale
 from blindtune.report.once import once
 from blindtune.report.records import DatasetRecords, RunRecords, SystemRecords, pair_errors
 from blindtune.report.stats import metric_samples
+from blindtune.report.stats.comparisons import compare_systems
 from blindtune.report.stats.crossed import compare_crossed_by_seed
 from blindtune.report.stats.statistics import Difference
 
@@ -119,9 +120,11 @@ def compare_minimised_by_seed(first: SystemRecords, second: SystemRecords) -> Di
         first: a system.
         second: another system on the same dataset with the same seeds.
     """
+    if is_error(first.metric):
+        return compare_by_seed(first, second)
     one, other = first.metric_sample, second.metric_sample
     return (
-        compare_by_seed(first, second) if one is None or other is None else metric_samples.compare_by_seed(one, other)
+        compare_systems(first, second) if one is None or other is None else metric_samples.compare_by_seed(one, other)
     )
 
 

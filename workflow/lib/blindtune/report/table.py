@@ -115,7 +115,8 @@ def format_number(value: Cell, digits: int) -> str:
     """
     if value is None or isinstance(value, str):
         return value or ABSENT
-    return f"{value:,.{digits}f}".replace("-", "−")
+    # No "-0.00" either.
+    return f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "−")
 
 
 def to_percent(error: float | None) -> float | None:

@@ -9,18 +9,23 @@ from blindtune.report.minimised import format_change, format_metric, get_scale, 
 from blindtune.report.records import DatasetRecords, SystemRecords
 from blindtune.report.searches import Floats, compare_minimised_by_seed
 from blindtune.report.stats.statistics import Difference
+from blindtune.report.table import format_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-CAPTION = (
-    "Mean eval {metric} of the row's tuner minus that of the column's{points}, paired by seed. The tuners are sorted "
-    "by {metric}, the lowest first. Framed: the 95% interval, not adjusted for the number of pairs, excludes 0."
-)
+    from matplotlib.image import AxesImage
 
 #: With more tuners than this, the numbers are smaller and have fewer digits, so that they fit into their squares.
 MANY_TUNERS = 13
+#: With more tuners than this, no number fits: the squares have colors and a scale for them, and are not as high.
+MOST_NUMBERED = 24
+
+CAPTION = (
+    "Mean eval {metric} of the row's tuner minus that of the column's{points}, paired by seed. The tuners are sorted "
+    "by {metric}, the lowest first. Framed: the 95% interval, not adjusted for the number of pairs, excludes 0. Of "
+    f"more than {MOST_NUMBERED} tuners the numbers are in the table of tuner pairs."
+)
 
 
 def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
@@ -41,9 +46,12 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
         for row in range(1, len(tuners))
         for column in range(row)
     }
-    with new_figure(WIDTH, 1.6 + 0.36 * len(tuners)) as figure:
+    is_numbered = len(tuners) <= MOST_NUMBERED
+    with new_figure(WIDTH, 1.6 + (0.36 if is_numbered else 0.15) * len(tuners)) as figure:
         axes: Any = figure.subplots()
-        _colors(axes, _matrix(found, len(tuners), get_scale(dataset.metric)))
+        colors = _colors(axes, _matrix(found, len(tuners), get_scale(dataset.metric)))
+        if not is_numbered:
+            figure.colorbar(colors, ax=axes, label=_label_scale(dataset.metric), shrink=0.5)
         for place, difference in found.items():
             _square(axes, place, difference, dataset.metric, len(tuners))
         _label(axes, tuners)
@@ -60,13 +68,19 @@ def _matrix(found: dict[tuple[int, int], Difference], tuners: int, scale: float)
     return matrix[1:, :-1]
 
 
-def _colors(axes: "Axes", matrix: Floats) -> None:
+def _colors(axes: "Axes", matrix: Floats) -> "AxesImage":
     # The lower error comes first, so no difference is negative. Half the color scale keeps the numbers readable.
     widest = max(float(np.nanmax(matrix)), 1e-9)
-    axes.imshow(matrix, cmap="Oranges", vmin=0, vmax=2 * widest, aspect="auto")
+    numbered = len(matrix) < MOST_NUMBERED
+    shown = axes.imshow(matrix, cmap="Oranges", vmin=0, vmax=2 * widest if numbered else widest, aspect="auto")
     axes.grid(visible=False)
     for side in axes.spines.values():
         side.set_visible(False)
+    return shown
+
+
+def _label_scale(metric: str) -> str:
+    return "difference, points" if get_unit(metric) else "difference"
 
 
 def _square(axes: "Axes", place: tuple[int, int], difference: Difference, metric: str, tuners: int) -> None:
@@ -77,10 +91,12 @@ def _square(axes: "Axes", place: tuple[int, int], difference: Difference, metric
     text = format_change(metric, difference.value)
     size = 8.0
     if tuners > MANY_TUNERS:
-        text, size = f"{get_scale(metric) * difference.value:.{1 if get_unit(metric) else 3}f}", 5.6
-    axes.text(column, row, text, ha="center", va="center", fontsize=size, weight="bold" if differs else "normal")
+        text, size = format_number(get_scale(metric) * difference.value, 1 if get_unit(metric) else 3), 5.6
+    if tuners <= MOST_NUMBERED:
+        axes.text(column, row, text, ha="center", va="center", fontsize=size, weight="bold" if differs else "normal")
     if differs:
-        frame = Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, fill=False, edgecolor="#222222", linewidth=1.2)
+        wide = 1.2 if tuners <= MOST_NUMBERED else 0.6
+        frame = Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, fill=False, edgecolor="#222222", linewidth=wide)
         axes.add_patch(frame)
 
 
@@ -88,7 +104,12 @@ def _label(axes: "Axes", tuners: list[SystemRecords]) -> None:
     names = [
         f"{escape_dollars(system.name)} ({format_metric(system.metric, system.objective('eval'))})" for system in tuners
     ]
-    axes.set_yticks(range(len(tuners) - 1), names[1:])
+    is_numbered = len(tuners) <= MOST_NUMBERED
+    size = 9.0 if is_numbered else 6.5
+    axes.set_yticks(range(len(tuners) - 1), names[1:], fontsize=size)
     columns = [escape_dollars(system.name) for system in tuners[:-1]]
-    axes.set_xticks(range(len(tuners) - 1), columns, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_xticks(
+        range(len(tuners) - 1), columns, rotation=35 if is_numbered else 90, ha="right", va="center_baseline"
+        if not is_numbered else "baseline", rotation_mode="anchor", fontsize=size,
+    )  # fmt: skip
     axes.tick_params(length=0)

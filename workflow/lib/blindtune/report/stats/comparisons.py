@@ -201,20 +201,35 @@ def describe_winner(dataset: DatasetRecords, found: list[PairComparison]) -> str
     best = min(dataset.classifiers, key=lambda system: system.objective("eval"))
     against = select_pairs_with_best(dataset, found)
     start = f"{best.name} has the lowest mean eval {get_title(dataset.metric)} ({_value(best)})."
+    tied = [pair.other.name for pair in against if pair.difference.value == 0]
+    if tied:
+        start += f" {_listed(tied)} {'has' if len(tied) == 1 else 'have'} the same."
     if not against:
         return f"{start} No other system was compared with it. {_caution(dataset)}".strip()
-    equal = [pair for pair in against if not pair.differs]
     what = "It is" if against[0].has_seeds else "On these eval samples its model is"
-    if not equal:
+    if all(pair.differs for pair in against):
         return f"{start} {what} better than all others. {_caution(dataset)}".strip()
-    names = _with_intervals(equal) if len(equal) <= MAX_SPELLED_OUT else _listed([pair.other.name for pair in equal])
-    rest = [pair.other.name for pair in against if pair.differs]
-    beaten = f" {what} better than {_listed(rest)}." if rest else ""
-    return f"{start} It is not distinguishable from {names}.{beaten} {_caution(dataset)}".strip()
+    sentences = [start]
+    if equal := [pair for pair in against if pair.difference.has_interval and not pair.differs]:
+        sentences.append(f"It is not distinguishable from {_with_intervals(equal)}.")
+    if untested := [pair for pair in against if not pair.difference.has_interval]:
+        sentences.append(f"Whether it is better than {_without_intervals(untested)}.")
+    if rest := [pair.other.name for pair in against if pair.differs]:
+        sentences.append(f"{what} better than {_listed(rest)}.")
+    return f"{' '.join(sentences)} {_caution(dataset)}".strip()
+
+
+def _without_intervals(found: list[PairComparison]) -> str:
+    names = [f"{pair.other.name} (difference {_amount(pair.better.metric, pair.difference.value)})" for pair in found]
+    if len(names) > MAX_SPELLED_OUT:
+        names = [pair.other.name for pair in found]
+    return f"{_listed(names)} is not decided; {explain_no_interval(found[0].better, found[0].other)}"
 
 
 def _with_intervals(found: list[PairComparison]) -> str:
-    return "; ".join(f"{pair.other.name} ({_interval(pair)})" for pair in found)
+    if len(found) > MAX_SPELLED_OUT:
+        return _listed([pair.other.name for pair in found])
+    return "; ".join(f"{pair.other.name} (difference {_interval(pair)})" for pair in found)
 
 
 def describe_manual_and_tuned(dataset: DatasetRecords, found: list[PairComparison]) -> str:
@@ -270,24 +285,35 @@ def describe_published_gap(number: str) -> str:
 
 
 def _outcome(pair: PairComparison) -> str:
+    # With the direction: the answer about the same two models is always tuned minus manual.
+    details = f"({pair.other.name} minus {pair.better.name}: {_interval(pair)})"
+    if not pair.difference.has_interval:
+        return f"Which of them is better is not decided {details}."
     if pair.differs and pair.has_seeds:
-        return f"The {_word(pair.better)} one is better ({_interval(pair)})."
+        return f"The {_word(pair.better)} one is better {details}."
     if pair.differs:
-        return f"The model of the {_word(pair.better)} one is better on these eval samples ({_interval(pair)})."
+        return f"The model of the {_word(pair.better)} one is better on these eval samples {details}."
     if pair.is_equivalent:
-        return f"The two are equivalent ({_interval(pair)})."
-    return f"The two are not distinguishable ({_interval(pair)})."
+        return f"The two are equivalent {details}."
+    return f"The two are not distinguishable {details}."
 
 
 def _tally(found: list[PairComparison]) -> str:
     if len(found) < 2:
         return ""
     won = {word: sum(pair.differs and _word(pair.better) == word for pair in found) for word in ("manual", "tuned")}
-    open_pairs = len(found) - sum(won.values())
+    untested = sum(not pair.difference.has_interval for pair in found)
+    equal = len(found) - sum(won.values()) - untested
+    counts = [f"the tuned one in {won['tuned']}", f"{equal} {_are(equal)} not distinguishable"]
+    counts += [f"{untested} {_are(untested)} not decided"] if untested else []
     return (
         f"Of all {len(found)} pairs of a manual and a tuned model, the manual one is better in {won['manual']}, "
-        f"the tuned one in {won['tuned']}, and {open_pairs} are not distinguishable. "
+        f"{', '.join(counts[:-1])}, and {counts[-1]}. "
     )
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _caution(dataset: DatasetRecords) -> str:
@@ -314,18 +340,19 @@ def _word(system: SystemRecords) -> str:
 def _interval(pair: PairComparison) -> str:
     found, metric = pair.difference, pair.better.metric
     if not found.has_interval:
-        return f"difference {_amount(metric, found.value)}; {explain_no_interval(pair.better, pair.other)}"
-    equal = "" if pair.differs else f"; equal within {_amount(metric, found.equal_within)} with 95% confidence"
+        return f"{_amount(metric, found.value)}; {explain_no_interval(pair.better, pair.other)}"
+    within = None if pair.differs else found.equal_within
+    equal = "" if within is None else f"; equal within {_amount(metric, within)} with 95% confidence"
     return (
-        f"difference {_amount(metric, found.value)}, 95% interval over {pair.varies} without adjustment "
+        f"{_amount(metric, found.value)}, 95% interval over {pair.varies} without adjustment "
         f"{format_change(metric, found.low)} to {format_change(metric, found.high)}; p adjusted for all pairs "
         f"{format_p(pair.adjusted_p)}{equal}"
     )
 
 
-def _amount(metric: str, value: float | None) -> str:
+def _amount(metric: str, value: float) -> str:
     """Return a difference with its unit."""
-    return f"{format_change(metric, value or 0.0)}{' points' if get_unit(metric) else ''}"
+    return f"{format_change(metric, value)}{' points' if get_unit(metric) else ''}"
 
 
 def explain_no_interval(first: SystemRecords, second: SystemRecords) -> str:

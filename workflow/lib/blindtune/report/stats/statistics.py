@@ -46,6 +46,7 @@ class Difference:
         high: the upper end; without a standard error the highest value that there is.
         p: the two-sided p value for no difference; 1 without a standard error.
         freedom: the degrees of freedom of the standard error.
+        most: the largest difference that there can be.
     """
 
     value: float
@@ -54,6 +55,7 @@ class Difference:
     high: float
     p: float
     freedom: float = math.inf
+    most: float = math.inf
 
     def excludes_zero(self) -> bool:
         """Return whether the interval excludes 0."""
@@ -66,21 +68,26 @@ class Difference:
 
     @property
     def equal_within(self) -> float | None:
-        """The smallest margin within which the two are equal with 95% confidence; None without a standard error.
+        """The smallest margin within which the two are equal with 95% confidence; None if no margin says anything.
 
-        It is that of two one-sided t tests (Schuirmann, J. Pharmacokinet. Biopharm. 15, 1987), so the farther end of
-        the 90% interval.
+        That is without a standard error, or where it would be all that there can be. It is that of two one-sided t
+        tests (Schuirmann, J. Pharmacokinet. Biopharm. 15, 1987), so the farther end of the 90% interval.
         """
         if not self.has_interval:
             return None
-        return abs(self.value) + (_t_quantile(CONFIDENCE, self.freedom) * self.error if self.error else 0.0)
+        within = abs(self.value) + (_t_quantile(CONFIDENCE, self.freedom) * self.error if self.error else 0.0)
+        return within if within < self.most else None
 
     @property
     def detectable(self) -> float | None:
-        """The difference that a comparison with this standard error finds at 5% in 80 of 100 cases."""
+        """The difference that a comparison with this standard error finds at 5% in 80 of 100 cases.
+
+        None without a standard error, or where it is larger than any that there can be.
+        """
         if not self.has_interval:
             return None
-        return (_t_quantile((1 + CONFIDENCE) / 2, self.freedom) + _t_quantile(POWER, self.freedom)) * self.error
+        found = (_t_quantile((1 + CONFIDENCE) / 2, self.freedom) + _t_quantile(POWER, self.freedom)) * self.error
+        return found if found <= self.most else None
 
     def equivalence_p(self, margin: float) -> float:
         """Return the p value of the two one-sided tests for a difference of at least ``margin``.
@@ -136,7 +143,8 @@ def estimate_difference(
     half = _t_quantile((1 + CONFIDENCE) / 2, freedom) * error
     # The t distribution knows no bounds: with few samples or seeds it reaches what no error rate can be.
     low, high = min(value, max(lowest, value - half)), max(value, min(highest, value + half))
-    return Difference(value, error, low, high, 2 * _t_share_below(-abs(value) / error, freedom), freedom)
+    p = 2 * _t_share_below(-abs(value) / error, freedom)
+    return Difference(value, error, low, high, p, freedom, max(abs(lowest), abs(highest)))
 
 
 def welch_satterthwaite(parts: Sequence[VarianceComponent]) -> float:

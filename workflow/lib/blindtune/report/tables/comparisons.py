@@ -66,7 +66,7 @@ def describe_margin(metrics: Iterable[str], margin: float) -> str:
         "Equal within: the smallest margin within which the two are equal with 95% confidence (two one-sided tests, "
         f"Schuirmann 1987). Equivalent: they differ by less than {margins} (report.margin), p adjusted in the "
         "same way. Detectable: the difference that so many samples and seeds would find at 5% in 80 of 100 cases, "
-        "without adjustment for other pairs."
+        "without adjustment for other pairs. Neither is given where it is more than two systems can differ by."
     )
 
 

@@ -188,8 +188,8 @@ def _notes(records: ReportRecords) -> list[str]:
         notes.append(
             f"{RECORDED.capitalize()}: what the tuner proposes or prunes depends on earlier trials, so only the "
             "recorded order counts: the mean over the seeds of the lowest so far, and the trial by which half, or 95%, "
-            "of the seeds had matched the expert. Three seeds tell that roughly: 95% of them is all. Trials that were "
-            "pruned early, or promoted, count as one each."
+            "of the seeds had matched the expert. A few seeds tell that roughly: of fewer than 20, 95% are all. Trials "
+            "that were pruned early, or promoted, count as one each."
         )
     left_out = [
         f"{system.name} ({dataset.name})"

@@ -26,9 +26,10 @@ def build(records: ReportRecords) -> ReportTable:
         "The guide is Fairbanks, A Guide to Hyperparameter Tuning Libraries (2024), sections 7 and 8. Measured: "
         "computed from the records of this report, valid only for its datasets, spaces and budgets. Stated: no record "
         "can answer it; the statements were checked with Keras Tuner 1.4.8, Optuna 5.0.0 and scikit-learn 1.9.1.",
-        "Each library is represented by its tuner with the lowest mean dev error. It is called lower or higher only if "
-        "the p value, adjusted over all pairs of all datasets, is below 5%. The libraries only propose configurations "
-        "here. Training, logs and recovery are blindtune's and the same for all.",
+        "Each library is represented by its tuner with the lowest mean dev error; in the row of the search algorithm, "
+        "by that of its tuners whose proposals or pruning depend on earlier scores. It is called lower or higher only "
+        "if the p value, adjusted over all pairs of all datasets, is below 5%. The libraries only propose "
+        "configurations here. Training, logs and recovery are blindtune's and the same for all.",
         "Not measured: how easy a library is to install and to learn, its documentation, its plots, and how it scales "
         "over several machines.",
     ]

@@ -135,8 +135,8 @@ def _notes(records: ReportRecords, metrics: list[str], rows: list[Row]) -> list[
         reason = (
             f"the comparisons minimised different metrics, {', '.join(map(get_title, metrics))}"
             if len(metrics) > 1
-            else f"{len(records.datasets)} datasets are too few, it takes {MIN_DATASETS}: with fewer, not even a win "
-            "on every dataset would be significant"
+            else f"{len(records.datasets)} {'dataset is' if len(records.datasets) == 1 else 'datasets are'} too few, "
+            f"it takes {MIN_DATASETS}: with fewer, not even a win on every dataset would be significant"
         )
         return [f"No comparison over datasets: {reason}."]
     return [

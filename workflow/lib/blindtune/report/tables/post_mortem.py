@@ -202,7 +202,8 @@ def _notes() -> list[str]:
         "Overtuning (Schneider, Bischl and Feurer 2025): eval of the last incumbent minus the lowest eval of all "
         "incumbents, an incumbent being the lowest on dev so far; relative: divided by what the first incumbent could "
         "have gained. 0: the end was the best; above 1: the search ended with a model worse than its first. "
-        "None where an incumbent could not be restored.",
+        "Empty where an incumbent could not be restored, and where the first incumbent was the best on eval of all, so "
+        "that there was nothing to gain and the search only lost: the CSV has that loss.",
         "Rank correlation: Spearman's, over the evaluated trials: of dev with eval; and of the number of parameters "
         "with the gap (eval minus dev). A gap that grows with the size: larger models generalise worse.",
         "Not evaluated: trials that were invalid, failed, pruned or diverged, or scored on a fold. Not restored: "
