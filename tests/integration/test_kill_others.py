@@ -2,7 +2,8 @@
 
 import pytest
 
-from support.builders import algorithms, tuner
+from blindtune.tuners.registry import list_algorithms
+from support.builders import tuner
 from support.kill_studies import PROMOTING, STUDIES, check_points, check_random, count_kills_by_part, drive
 
 pytestmark = pytest.mark.integration
@@ -41,13 +42,13 @@ def test_kills_hit_training_and_between(killed, library):
 def test_studies_cover_every_algorithm():
     """A study of every algorithm is killed."""
     studies = {(library, study["tuner"]["algorithm"]) for library in STUDIES for study in STUDIES[library].values()}
-    assert studies == algorithms()
+    assert studies == list_algorithms()
 
 
 def test_studies_cover_every_promoting_tuner():
     """Every tuner that promotes trials is killed at each point of a promotion."""
     killed = {(library, name.removesuffix(", fused")) for library, name in PROMOTING}
-    assert killed == {pair for pair in algorithms() if tuner(*pair).resumes_trials}
+    assert killed == {pair for pair in list_algorithms() if tuner(*pair).resumes_trials}
 
 
 def test_studies_cover_searchers_with_and_without_folds():
@@ -58,7 +59,7 @@ def test_studies_cover_searchers_with_and_without_folds():
         if "search" in study["tuner"]["algorithm"]
     }
     searchers = {
-        algorithm for library, algorithm in algorithms() if library == "scikit-learn" and "search" in algorithm
+        algorithm for library, algorithm in list_algorithms() if library == "scikit-learn" and "search" in algorithm
     }
     assert folds == {(algorithm, with_folds) for algorithm in searchers for with_folds in (True, False)}
 

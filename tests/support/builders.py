@@ -140,17 +140,6 @@ def study(settings: Any, **changes: Any) -> Study:
     return Study(**(parts | changes))
 
 
-def algorithms() -> set[tuple[str, str]]:
-    """Return library and algorithm of every tuner that a config can name."""
-    found = set()
-    for part in _TUNER.json_schema()["$defs"].values():
-        if "library" in part["properties"]:
-            algorithm = part["properties"]["algorithm"]
-            names = algorithm.get("enum") or [algorithm["const"]]
-            found |= {(part["properties"]["library"]["const"], name) for name in names}
-    return found
-
-
 def tuner(library: str, algorithm: str, **keys: Any) -> TunerConfig:
     """Return the config of a tuner, with the defaults of all arguments but `keys`."""
     config: TunerConfig = _TUNER.validate_python({"library": library, "algorithm": algorithm, **keys})

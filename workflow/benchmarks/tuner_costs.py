@@ -1,6 +1,6 @@
 """Measure what the tuners of each library cost by themselves: start, memory, and CPU time of a suggestion.
 
-Each algorithm runs in a process of its own, which proposes sets and is told scores, and trains nothing. Prints CPU
+Each algorithm runs in a fresh process, which proposes sets, is told scores and trains nothing. Prints CPU
 seconds until the first set, imports included; peak memory; CPU milliseconds of a trial (asking and telling) over the
 second half of the trials; and how many of the sets differ. An algorithm that refuses conditions or ranges has a space
 without them, which is said.
@@ -19,13 +19,14 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 from pydantic import TypeAdapter
 
 from blindtune.core.budget import Budget
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.tuners.base import TunerConfig, TunerContext
 from blindtune.tuners.engines import ENGINES, find_fault
-from blindtune.tuners.registry import create_tuner, tuner_config_type
+from blindtune.tuners.registry import create_tuner, list_algorithms, tuner_config_type
 
 EPOCHS = 9
 #: Seven hyperparameters. The second space is without conditions, the third without ranges.
@@ -63,14 +64,14 @@ SLOW = {("keras-tuner", "bayesian"), ("optuna", "gp"), ("smac", "forest"), ("sma
 
 
 def main() -> None:
-    """Measure each algorithm in processes of its own, and print a line for each."""
+    """Measure each algorithm in fresh processes, and print a line for each."""
     arguments = _arguments()
     if arguments.one:
         library, algorithm = arguments.one
         print(json.dumps(_measure(library, algorithm, arguments.trials)))
         return
     print("library  algorithm  start s  memory MB  ms a trial  different sets  space")
-    for library, algorithm in sorted(_list_algorithms()):
+    for library, algorithm in sorted(list_algorithms()):
         if arguments.libraries and library not in arguments.libraries:
             continue
         if library in ENGINES and (fault := find_fault(library)):
@@ -83,17 +84,6 @@ def main() -> None:
         )
         sets = f"{found[0]['different']} of {found[0]['trials']}"
         print(f"{library}  {algorithm}  {start:.1f}  {memory:.0f}  {cost:.1f}  {sets}  {found[0]['space']}", flush=True)
-
-
-def _list_algorithms() -> set[tuple[str, str]]:
-    """Return library and algorithm of every tuner that a config can name."""
-    found = set()
-    for part in TypeAdapter[TunerConfig](tuner_config_type()).json_schema()["$defs"].values():
-        if "library" in part.get("properties", {}):
-            algorithm = part["properties"]["algorithm"]
-            names = algorithm.get("enum") or [algorithm["const"]]
-            found |= {(part["properties"]["library"]["const"], name) for name in names}
-    return found
 
 
 def _in_process(library: str, algorithm: str, trials: int) -> dict[str, Any]:
@@ -112,25 +102,21 @@ def _measure(library: str, algorithm: str, trials: int) -> dict[str, Any]:
     budget = Budget(trials=trials)
     name, space = _choose_space(config, budget)
     # Samples of two classes, for those that divide them into folds.
-    labels = [number % 2 for number in range(40)]
-    tuner = create_tuner(config, TunerContext(space, budget, 42, EPOCHS, _as_array(labels)))
+    labels = np.arange(40, dtype=np.int64) % 2
+    tuner = create_tuner(config, TunerContext(space, budget, 42, EPOCHS, labels))
     found: list[Hyperparameters] = []
-    start, last = 0.0, 0.0
-    took = []
+    times: list[float] = []
     while len(found) < trials and (proposal := tuner.ask()) is not None:
         if not found:
-            start = time.process_time()
-        values = proposal.hyperparameters
-        tuner.tell(_finish(values))
-        found.append(values)
-        now = time.process_time()
-        took.append(now - (last or now))
-        last = now
-    late = took[len(took) // 2 :]
+            times.append(time.process_time())
+        found.append(proposal.hyperparameters)
+        tuner.tell(_finish(proposal.hyperparameters))
+        times.append(time.process_time())
+    half = len(found) // 2
     return {
-        "start": start,
+        "start": times[0],
         "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
-        "milliseconds": 1000 * sum(late) / len(late),
+        "milliseconds": 1000 * (times[-1] - times[half]) / (len(found) - half),
         "different": len({json.dumps(one, sort_keys=True) for one in found}),
         "trials": len(found),
         "space": name,
@@ -155,12 +141,6 @@ def _finish(values: Hyperparameters) -> Any:
     """Return the part of a trial's record that a tuner reads; its score follows from the set."""
     score = abs(math.log10(float(values["learning_rate"])) + 2) / 4 + int(values["layers"]) / 10
     return SimpleNamespace(status="completed", score=score, n_parameters=1000, objective_value=lambda: score)
-
-
-def _as_array(labels: list[int]) -> Any:
-    import numpy as np
-
-    return np.array(labels, dtype=np.int64)
 
 
 def _arguments() -> argparse.Namespace:

@@ -18,7 +18,8 @@ from blindtune.core.resources import RESOURCES
 from blindtune.core.validation import load
 from blindtune.search_space import Hyperparameters, Space
 from blindtune.tuners.optuna.sampler import suggest
-from support.builders import algorithms, build_tuner, check, finished_trial, tuner, write_csv_folder
+from blindtune.tuners.registry import list_algorithms
+from support.builders import build_tuner, check, finished_trial, tuner, write_csv_folder
 from support.builders import config as plain_config
 from support.engines import ENGINE_ALGORITHMS, are_installed, marks_of, with_marks
 from support.search_spaces import active_names, dimension_of, is_legal, spaces
@@ -110,7 +111,7 @@ def count_for(pair: tuple[str, str]) -> int:
 
 def test_algorithms_are_all_covered() -> None:
     """This file covers every algorithm that a config can name."""
-    assert algorithms() == set(ALL)
+    assert list_algorithms() == set(ALL)
 
 
 @st.composite

@@ -18,13 +18,14 @@ from blindtune.study.shard_proposals import list_rung
 from blindtune.study.shards import RecordedTrial, RecordedTrials
 from blindtune.training.base import TrainingTask
 from blindtune.tuners.base import Tuner, TunerConfig
+from blindtune.tuners.registry import list_algorithms
 from blindtune.tuners.rungs import BracketRung, RungPlan, plan_rungs
-from support.builders import algorithms, build_tuner, trial, tuner
+from support.builders import build_tuner, trial, tuner
 from support.engines import with_marks
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(currentThread|getName).*:DeprecationWarning", "ignore::UserWarning")
 
-WITH_RUNGS = sorted(pair for pair in algorithms() if tuner(*pair).plans_rungs)
+WITH_RUNGS = sorted(pair for pair in list_algorithms() if tuner(*pair).plans_rungs)
 
 SPACE = Space.model_validate(
     {

@@ -16,13 +16,14 @@ from blindtune.training.base import TrainingTask
 from blindtune.tuners.base import Tuner, TunerContext
 from blindtune.tuners.folds import FoldedTuner, make_folds
 from blindtune.tuners.optuna.config import OptunaConfig
-from support.builders import algorithms, build_tuner, trial, tuner
+from blindtune.tuners.registry import list_algorithms
+from support.builders import build_tuner, trial, tuner
 from support.engines import with_marks
 
 #: Keras Tuner reads the name of its thread in an old way; Optuna calls two of its arguments experimental.
 pytestmark = pytest.mark.filterwarnings("ignore:.*(currentThread|getName).*:DeprecationWarning", "ignore::UserWarning")
 
-ALL = sorted(algorithms())
+ALL = sorted(list_algorithms())
 FREE = [pair for pair in ALL if not tuner(*pair).proposals_need_scores]
 
 SPACE = Space.model_validate(

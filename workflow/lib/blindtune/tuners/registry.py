@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from blindtune.core.errors import UserError
 from blindtune.core.registry import Entry, Registry, load_object
@@ -110,3 +110,14 @@ def read_tuner_config(content: Mapping[str, Any]) -> "TunerConfig | None":
 def tuner_config_type() -> Any:
     """Return the type of a config key that takes the config of any tuner, told apart by `library`."""
     return TUNERS.config_union("library")
+
+
+def list_algorithms() -> set[tuple[str, str]]:
+    """Return library and algorithm of every tuner that a config can name."""
+    found = set()
+    for part in TypeAdapter(tuner_config_type()).json_schema()["$defs"].values():
+        if "library" in part.get("properties", {}):
+            algorithm = part["properties"]["algorithm"]
+            names = algorithm.get("enum") or [algorithm["const"]]
+            found |= {(part["properties"]["library"]["const"], name) for name in names}
+    return found
