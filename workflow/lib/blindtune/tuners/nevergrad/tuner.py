@@ -46,8 +46,8 @@ def create(config: NevergradConfig, context: TunerContext) -> Tuner:
     _load_nevergrad()
     if config.algorithm == "random":
         return FixedListTuner(_draw(space, context.seed))
-    create_optimizer = partial(_create_optimizer, config, context.budget.max_trials())
-    return OptimizerTuner(space, create_optimizer, context.seed, clips=config.algorithm == "pso")
+    create_optimizer = partial(_create_optimizer, config, space, context.budget.max_trials())
+    return OptimizerTuner(space, create_optimizer, context.seed)
 
 
 def _load_nevergrad() -> None:
@@ -73,11 +73,12 @@ def _draw(space: Space, seed: int) -> Iterator[Hyperparameters]:
         yield to_hyperparameters(space, drawn)
 
 
-def _create_optimizer(config: NevergradConfig, n_trials: int, parameters: Any) -> Any:
+def _create_optimizer(config: NevergradConfig, space: Space, n_trials: int, parameters: Any) -> Any:
     """Return an optimizer of Nevergrad.
 
     Args:
         config: algorithm and arguments.
+        space: the search space.
         n_trials: that the budget allows.
         parameters: of the search space.
     """
@@ -85,18 +86,21 @@ def _create_optimizer(config: NevergradConfig, n_trials: int, parameters: Any) -
 
     if config.algorithm == "ngopt":
         return optimizers.NGOpt(parameters, budget=min(n_trials, _MAX_NGOPT_TRIALS))
+    if config.algorithm == "pso":
+        for told in list_dimensions(space):
+            if told.kind == "number":
+                _clip_at_bounds(parameters[told.name])
     # Created here and not taken from its registry, where what it finds out about one space stays for all.
     name, arguments = _OPTIMIZERS[config.algorithm]
     size = {} if config.population_size is None else {"popsize": config.population_size}
     return getattr(optimizers, name)(**arguments, **size)(parameters)
 
 
-def build_parameters(space: Space, *, clips: bool = False) -> Any:
+def build_parameters(space: Space) -> Any:
     """Return Nevergrad's parameters of a space, without conditions.
 
     Args:
         space: the search space.
-        clips: whether what leaves the bounds of a plain number is clipped and does not bounce off them.
     """
     import nevergrad
 
@@ -104,8 +108,6 @@ def build_parameters(space: Space, *, clips: bool = False) -> Any:
     parameters = nevergrad.p.Dict()
     for told in list_dimensions(space):
         parameters[told.name] = _build_parameter(told)
-        if clips and told.kind == "number":
-            _clip_at_bounds(parameters[told.name])
     if parameters.dimension == 1:
         # CMA needs two: with one it calls a package that is not installed.
         parameters[_UNUSED] = nevergrad.p.Scalar(lower=0, upper=1)
@@ -150,16 +152,15 @@ class OptimizerTuner(Tuner):
         space: the search space.
         create_optimizer: creates an optimizer from Nevergrad's parameters.
         seed: of the proposals.
-        clips: as for `build_parameters`.
     """
 
-    def __init__(self, space: Space, create_optimizer: Callable[[Any], Any], seed: int, *, clips: bool) -> None:
+    def __init__(self, space: Space, create_optimizer: Callable[[Any], Any], seed: int) -> None:
         self._space = space
         self._running: deque[Any] = deque()
         # Its parameters have a random state, but some parts of it draw from the global one.
         self._random_state = OwnRandomState(derive("nevergrad", "global", seed))
         with self._use_random_state():
-            parameters = build_parameters(space, clips=clips)
+            parameters = build_parameters(space)
             parameters.random_state.seed(seed)
             self._optimizer = create_optimizer(parameters)
 
