@@ -49,12 +49,12 @@ def draw(dataset: DatasetRecords, styles: dict[str, SystemStyle]) -> "Figure":
     is_numbered = len(tuners) <= MOST_NUMBERED
     with new_figure(WIDTH, 1.6 + (0.36 if is_numbered else 0.15) * len(tuners)) as figure:
         axes: Any = figure.subplots()
-        colors = _colors(axes, _matrix(found, len(tuners), get_scale(dataset.metric)))
+        colors = _colors(axes, _matrix(found, len(tuners), get_scale(dataset.metric)), is_numbered)
         if not is_numbered:
             figure.colorbar(colors, ax=axes, label=_label_scale(dataset.metric), shrink=0.5)
         for place, difference in found.items():
             _square(axes, place, difference, dataset.metric, len(tuners))
-        _label(axes, tuners)
+        _label(axes, tuners, is_numbered)
         title = f"eval {get_title(dataset.metric)} of the row minus that of the column"
         figure.suptitle(f"{escape_dollars(dataset.title)}: {title}", fontsize=10.5)
         return figure
@@ -68,11 +68,10 @@ def _matrix(found: dict[tuple[int, int], Difference], tuners: int, scale: float)
     return matrix[1:, :-1]
 
 
-def _colors(axes: "Axes", matrix: Floats) -> "AxesImage":
+def _colors(axes: "Axes", matrix: Floats, is_numbered: bool) -> "AxesImage":
     # The lower error comes first, so no difference is negative. Half the color scale keeps the numbers readable.
     widest = max(float(np.nanmax(matrix)), 1e-9)
-    numbered = len(matrix) < MOST_NUMBERED
-    shown = axes.imshow(matrix, cmap="Oranges", vmin=0, vmax=2 * widest if numbered else widest, aspect="auto")
+    shown = axes.imshow(matrix, cmap="Oranges", vmin=0, vmax=2 * widest if is_numbered else widest, aspect="auto")
     axes.grid(visible=False)
     for side in axes.spines.values():
         side.set_visible(False)
@@ -100,16 +99,21 @@ def _square(axes: "Axes", place: tuple[int, int], difference: Difference, metric
         axes.add_patch(frame)
 
 
-def _label(axes: "Axes", tuners: list[SystemRecords]) -> None:
+def _label(axes: "Axes", tuners: list[SystemRecords], is_numbered: bool) -> None:
     names = [
         f"{escape_dollars(system.name)} ({format_metric(system.metric, system.objective('eval'))})" for system in tuners
     ]
-    is_numbered = len(tuners) <= MOST_NUMBERED
     size = 9.0 if is_numbered else 6.5
     axes.set_yticks(range(len(tuners) - 1), names[1:], fontsize=size)
     columns = [escape_dollars(system.name) for system in tuners[:-1]]
+    rotation, vertical = (35, "baseline") if is_numbered else (90, "center_baseline")
     axes.set_xticks(
-        range(len(tuners) - 1), columns, rotation=35 if is_numbered else 90, ha="right", va="center_baseline"
-        if not is_numbered else "baseline", rotation_mode="anchor", fontsize=size,
-    )  # fmt: skip
+        range(len(tuners) - 1),
+        columns,
+        rotation=rotation,
+        ha="right",
+        va=vertical,
+        rotation_mode="anchor",
+        fontsize=size,
+    )
     axes.tick_params(length=0)
