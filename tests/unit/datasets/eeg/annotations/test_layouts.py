@@ -517,7 +517,7 @@ def test_edf_plus_texts_that_are_no_seizures_may_be_anywhere(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("start", "stop"), [("on", "off"), ("begin", "cease"), ("start", "stop")])
 def test_edf_plus_seizures_that_touch(tmp_path: Path, start: str, stop: str) -> None:
-    """A seizure may end when the next begins, whatever the texts are; one of no length there is left out."""
+    """A seizure may end when the next begins, with any texts; one of no length at that time is left out."""
     texts = [(10.0, None, start), (20.0, None, stop), (20.0, None, start), (30.0, None, stop)]
     empty = [(30.0, None, start), (30.0, None, stop)]
     found = inside(tmp_path, [*texts, *empty], seizure_start=[start], seizure_stop=[stop])

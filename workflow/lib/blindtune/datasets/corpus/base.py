@@ -311,6 +311,7 @@ class Corpus(Source):
                 )
             for number, some in divide_files(list(files), self._is_small).items():
                 found[f"{split}-{number:04d}"] = [files[file] for file in some]
+        # Planning stops here if too many files cannot be read, before any job runs.
         _ = self._unusable
         return found
 

@@ -90,12 +90,8 @@ def list_unmet(own: EventLabelsConfig, met: Iterable[str]) -> list[tuple[str, st
         met: the labels of all events.
     """
     there = {_fold(label): label for label in met}
-    unmet = [
-        text
-        for texts in own.by_kind().values()
-        for text in texts
-        if not any(_compile(_fold(text)).fullmatch(label) for label in there)
-    ]
+    texts = [text for texts in own.by_kind().values() for text in texts]
+    unmet = [text for text in texts if not any(map(_compile(_fold(text)).fullmatch, there))]
     near = {text: difflib.get_close_matches(_fold(text), there, 1) for text in unmet}
     return [(text, there[near[text][0]] if near[text] else None) for text in unmet]
 
