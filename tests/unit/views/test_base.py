@@ -36,3 +36,4 @@ def test_sample_view_batches_cover_and_are_bounded() -> None:
     assert max(part.stop - part.start for part in parts) * MAX_BATCH_VALUES // 30 <= MAX_BATCH_VALUES
     huge = StoredSamples(np.empty((2, 2 * MAX_BATCH_VALUES), np.uint8), (2 * MAX_BATCH_VALUES,))
     assert [part.stop - part.start for part in huge.batches()] == [1, 1], "one at a time, where one is too many already"
+    assert [part.stop - part.start for part in view.batches(MAX_BATCH_VALUES // 10)] == [3] * 33 + [1], "its own bound"

@@ -137,9 +137,13 @@ class SampleView:
         """
         return self.eval_batch(rows)
 
-    def batches(self) -> list[slice]:
-        """Return slices that cover all samples in order, each small enough for one call of `eval_batch`."""
-        count = max(1, MAX_BATCH_VALUES // (int(np.prod(self.sample_shape)) * self.n_eval_crops))
+    def batches(self, max_values: int = MAX_BATCH_VALUES) -> list[slice]:
+        """Return slices that cover all samples in order, each small enough for one call of `eval_batch`.
+
+        Args:
+            max_values: maximum number of values in a batch; a sample that has more is a batch by itself.
+        """
+        count = max(1, max_values // (int(np.prod(self.sample_shape)) * self.n_eval_crops))
         return [slice(first, min(first + count, len(self))) for first in range(0, len(self), count)]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
