@@ -26,8 +26,13 @@ from blindtune.decoding.decode import decode_to_files
 from blindtune.decoding.ledger import Ledger
 from blindtune.decoding.recordings import answer_recordings, check_recordings
 from blindtune.decoding.sealed_split import read_seal
-from blindtune.metrics.events import count_events
-from blindtune.records.decode_result import check_result, is_same_answer, parse_decode_result
+from blindtune.metrics.events import SCORING, count_events
+from blindtune.records.decode_result import (
+    check_result,
+    differing_fields,
+    is_same_answer,
+    parse_decode_result,
+)
 from blindtune.study.run import run_study
 from blindtune.views.config import FeaturesView
 from support.builders import study
@@ -175,6 +180,20 @@ def test_results_with_other_event_scores_are_refused(place: Path) -> None:
     other = predictions | {"event_windows": predictions["event_windows"] * [1, 1, 0]}
     with pytest.raises(UserError, match="does not match the decode result"):
         check_result(result, other, "a", "b", "c")
+
+
+def test_events_of_other_rules_are_counted_again(place: Path) -> None:
+    """A result that an older version of the rules counted is read, with the counts of the present ones."""
+    result, predictions = decode(place)
+    assert result.event_scoring == SCORING and result.events is not None
+    first = result.events[0].model_copy(update={"false_alarms": result.events[0].false_alarms + 1})
+    old = result.model_copy(update={"events": [first, *result.events[1:]], "event_scoring": None})
+    assert check_result(old, predictions, "a", "b", "c") == result
+    assert is_same_answer(old, result) and not differing_fields(result, old)
+    assert differing_fields(result.model_copy(update={"samples": 1}), old), "other fields count as ever"
+    assert Ledger(place / "ledger").read_predictions(old) is not None, "so reads a decode that is asked for again"
+    with pytest.raises(UserError, match="contradicts the answers: .*'event_scoring' is 1"):
+        check_result(result.model_copy(update={"events": None, "event_scoring": 1}), predictions, "a", "b", "c")
 
 
 @pytest.mark.parametrize("change", ["array", "list", "seal"])

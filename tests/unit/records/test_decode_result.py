@@ -121,6 +121,7 @@ def test_check_result_computes_the_scores() -> None:
         ("groups", [{"group": 3, "samples": 2, "wrong": 1}, {"group": 3, "samples": 2, "wrong": 0}]),
         ("groups", [{"group": 3, "samples": 3, "wrong": -1}, {"group": 5, "samples": 1, "wrong": 2}]),
         ("events", []),
+        ("event_scoring", 2),
         ("recordings_sha256", "it"),
     ],
 )
@@ -139,6 +140,7 @@ def test_check_result_names_a_field_that_contradicts_the_predictions(field: str,
         ("confusion", [[1]]),
         ("groups", []),
         ("events", []),
+        ("event_scoring", 2),
         ("recordings_sha256", "it"),
     ],
 )

@@ -22,6 +22,7 @@ from blindtune.decoding.recordings import answer_recordings, check_recordings
 from blindtune.decoding.sealed_split import Seal, read_seal
 from blindtune.decoding.surface import compute_surface
 from blindtune.metrics.compute import compute_metric
+from blindtune.metrics.events import SCORING
 from blindtune.records.agreement import check_agreement_of
 from blindtune.records.decode_result import (
     DecodeResult,
@@ -281,6 +282,7 @@ def _score(model: FrozenModel, seal: Seal, blind: bool) -> tuple[DecodeResult, P
         confusion=confusion.tolist(),
         groups=None if split.group is None else _count_by_group(split.group, predictions["wrong"]),
         events=(events := count_by_patient(details)),
+        event_scoring=None if events is None else SCORING,
         recordings_sha256=None if events is None else seal.recordings_sha256,
         metric=card.metric,
         metric_value=None if card.metric is None else compute_metric(card.metric, split.y, answers, card.classes),

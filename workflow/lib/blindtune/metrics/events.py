@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: (n_recordings, 4): number of the patient, answered seconds, end in seconds with gaps, seconds of a window.
 #: ``event_references``, (n_events, 3): number of the recording, start and stop in seconds.
 COLUMNS = {"event_windows": 3, "event_recordings": 4, "event_references": 3}
+#: The version of these rules. Raise it with every change of what is counted in the same arrays: results of another
+#: version are counted again and not refused.
+SCORING = 2
 #: Samples per second at which timescoring works.
 _RATE = 10
 #: Seconds by which an event may be too long or too near without a split or a merge, since decimal times are not exact

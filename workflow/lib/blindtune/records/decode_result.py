@@ -10,7 +10,7 @@ from blindtune.core.errors import UserError
 from blindtune.core.validation import is_none, parse_json
 from blindtune.metrics.base import Answers
 from blindtune.metrics.compute import compute_metric
-from blindtune.metrics.events import COLUMNS, are_event_arrays, count_events
+from blindtune.metrics.events import COLUMNS, SCORING, are_event_arrays, count_events
 from blindtune.records.schema import SCHEMA_VERSION, upgrade
 
 if TYPE_CHECKING:
@@ -84,6 +84,11 @@ class DecodeResult(BaseModel):
     events: list[EventCounts] | None = Field(
         default=None, exclude_if=is_none, description="by patient, if the dataset has event-based scores"
     )
+    event_scoring: int | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="version of the rules that events were counted by; left out without events and in older results",
+    )
     recordings_sha256: str | None = Field(
         default=None, exclude_if=is_none, description="identifies the sealed recordings that events were counted in"
     )
@@ -138,7 +143,8 @@ def check_result(
         advice: what to do, for the message.
 
     Returns:
-        The result, with the scores that follow from the predictions.
+        The result, with the scores that follow from the predictions. Events that another version of the rules counted
+        are counted again by the present ones.
 
     Raises:
         UserError: the predictions are not those of the result, or a field of the result contradicts them; every such
@@ -157,9 +163,13 @@ def check_result(
         found += [("estimates", result.estimates, {}), *_groups(result)]
         found += _confusion(result, predictions)
         found += _metric(result, predictions)
-        found += [("events", result.events, count_by_patient(predictions))]
+        events = count_by_patient(predictions)
+        if events is not None and result.events is not None and result.event_scoring != SCORING:
+            computed |= {"events": events, "event_scoring": SCORING}
+        else:
+            found += [("events", result.events, events)]
         if result.events is None:
-            found += [("recordings_sha256", result.recordings_sha256, None)]
+            found += [(name, getattr(result, name), None) for name in ("event_scoring", "recordings_sha256")]
         elif result.recordings_sha256 is None:
             found += [("recordings_sha256", None, "events of recordings")]
     else:
@@ -179,20 +189,27 @@ def is_same_answer(first: DecodeResult, second: DecodeResult) -> bool:
 
     Labels are compared one by one, by their digest. Probabilities are rounded in another way on another machine, and
     results of before have none; so of them only the metric counts. Events are compared if they were counted in the same
-    recordings: other recordings, or none, make no other model.
+    recordings by the same rules: other recordings or rules, or none, make no other model.
     """
     one, other = first.metric_value, second.metric_value
     if (one is None) != (other is None) or abs((one or 0.0) - (other or 0.0)) > METRIC_TOLERANCE:
         return False
-    same: dict[str, Any] = {"metric_value": None, "details_sha256": None, "recordings_sha256": None}
-    if first.recordings_sha256 != second.recordings_sha256:
+    same: dict[str, Any] = dict.fromkeys(["metric_value", "details_sha256", "recordings_sha256", "event_scoring"])
+    if first.recordings_sha256 != second.recordings_sha256 or first.event_scoring != second.event_scoring:
         same["events"] = None
     return first.model_copy(update=same) == second.model_copy(update=same)
 
 
 def differing_fields(first: DecodeResult, second: DecodeResult) -> list[str]:
-    """Return a description of each field in which two results differ, with both values."""
+    """Return a description of each field in which two results differ, with both values.
+
+    Events are compared if both were counted by the same version of the rules.
+    """
     one, other = first.model_dump(mode="json"), second.model_dump(mode="json")
+    if first.event_scoring != second.event_scoring and first.events is not None and second.events is not None:
+        for fields in (one, other):
+            del fields["events"]
+            fields.pop("event_scoring", None)
     return [
         f"'{field}' is {_short(one.get(field))}, not {_short(other.get(field))}"
         for field in one | other
@@ -329,7 +346,7 @@ def _groups(result: DecodeResult) -> Iterator[_Contradiction]:
 
 
 def _estimate(result: DecodeResult) -> Iterator[_Contradiction]:
-    for field in ("wrong", "confusion", "groups", "events", "recordings_sha256"):
+    for field in ("wrong", "confusion", "groups", "events", "event_scoring", "recordings_sha256"):
         yield field, getattr(result, field), None
     yield "error", result.error, result.estimates.get("closed_loop")
 
