@@ -25,7 +25,7 @@ GOLDEN = {
     ("00477787", "a002"): "says nowhere how large its pixels are (assumed_mpp in the config can)",
     ("00477787", "a004"): "OpenSlide cannot open it (Unsupported or missing image file)",
     ("00477794", "a005"): "its annotation is that of 00477794_aaaaaaac_s000_0hne_0000_a105_lvl001_t000",
-    ("00477801", "a005"): "has no annotation beside it",
+    ("00477801", "a005"): "has no annotation next to it",
 }
 
 

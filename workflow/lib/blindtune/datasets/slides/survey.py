@@ -137,7 +137,7 @@ class OpenSlideFile(OpenRawFile):
     def _fill(self, result: Survey) -> None:
         slide, settings = self._slide(), self._settings
         if self._found.annotation is None:
-            raise BadSlideError("has no annotation beside it")
+            raise BadSlideError("has no annotation next to it")
         annotation = read_annotation(self._folder / self._found.annotation)
         slide.check_annotation(annotation)
         annotation = annotation.resolve_labels({label for labels in settings.classes.values() for label in labels})
