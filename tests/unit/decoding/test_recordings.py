@@ -192,7 +192,7 @@ def test_events_of_other_rules_are_counted_again(place: Path) -> None:
     assert is_same_answer(old, result) and not differing_fields(result, old)
     assert differing_fields(result.model_copy(update={"samples": 1}), old), "other fields count as ever"
     assert Ledger(place / "ledger").read_predictions(old) is not None, "so reads a decode that is asked for again"
-    with pytest.raises(UserError, match="contradicts the answers: .*'event_scoring' is 1"):
+    with pytest.raises(UserError, match=r"contradicts the answers: .*'event_scoring' is 1"):
         check_result(result.model_copy(update={"events": None, "event_scoring": 1}), predictions, "a", "b", "c")
 
 

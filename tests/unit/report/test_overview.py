@@ -8,7 +8,7 @@ from blindtune.report import overview
 from blindtune.report.answer import DatasetAnswer, answer_all
 from blindtune.report.overview import choose_ticks, draw_answers, rank_systems
 from blindtune.report.page_tables import group_records
-from blindtune.report.records import ReportRecords
+from blindtune.report.records import ReportRecords, SystemRecords
 from support.report_records import RecordsBuilder
 
 
@@ -110,6 +110,17 @@ def test_ranking_shows_the_models_that_are_compared(monkeypatch: pytest.MonkeyPa
     }
     assert shown[0] == 1 and shown == sorted(shown) and 2 <= len(shown) <= 3
     assert sorted(shown + [system.place for system in ranking.others]) == [1, 2, 3, 4, 5]
+
+
+def test_systems_with_the_same_value_share_a_place(monkeypatch: pytest.MonkeyPatch, records: ReportRecords) -> None:
+    """The order of two systems with as many wrong samples means nothing, so no place says that it does."""
+    monkeypatch.setattr(SystemRecords, "objective", lambda system, split: 0.3 if system.name == "knn" else 0.1 + 0.2)
+    assert [system.place for system in rank_systems(records)[0].systems] == [1] * 5, "equal but for rounding"
+    monkeypatch.setattr(SystemRecords, "objective", lambda system, split: 0.2 if system.name == "knn" else 0.3)
+    ranking = rank_systems(records)[0]
+    assert [system.place for system in ranking.systems] == [1, 2, 2, 2, 2]
+    monkeypatch.setattr(overview, "MOST_RANKED", 2)
+    assert len(ranking.first) < 5 and len(ranking.first) + len(ranking.others) == 5, "not all that share a place"
 
 
 def test_numbers_of_the_first_screen_lead_to_their_records(records: ReportRecords) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from blindtune.metrics.registry import METRICS
 from blindtune.report.answer import AnswerVerdict, DatasetAnswer, answer_all
-from blindtune.report.minimised import format_cell, format_metric, get_title, get_unit, to_cell
+from blindtune.report.minimised import format_cell, format_metric, get_title, get_unit, raise_to_equal, to_cell
 from blindtune.report.page_tables import anchor_records
 from blindtune.report.records import DatasetRecords, ReportRecords, SystemRecords
 from blindtune.report.stats.comparisons import PairComparison, compare_report, select_pairs_with_best
@@ -79,7 +79,7 @@ class RankedSystem:
     """A system in the ranking of a dataset.
 
     Attributes:
-        place: its place, from 1 on.
+        place: its place, from 1 on; systems with the same value share theirs.
         name: of the system.
         kind: manual, tuned or reference.
         value: the mean on eval of what was minimised, as text.
@@ -117,12 +117,12 @@ class Ranking:
     @property
     def first(self) -> list[RankedSystem]:
         """The first systems, and those of the others that dev chose: the answer is about them."""
-        return [system for system in self.systems if system.place <= MOST_RANKED or system.chosen]
+        return [system for at, system in enumerate(self.systems) if at < MOST_RANKED or system.chosen]
 
     @property
     def others(self) -> list[RankedSystem]:
         """The systems that are not among the first."""
-        return [system for system in self.systems if system.place > MOST_RANKED and not system.chosen]
+        return [system for at, system in enumerate(self.systems) if at >= MOST_RANKED and not system.chosen]
 
 
 def anchor_of(dataset: DatasetRecords) -> str:
@@ -234,29 +234,30 @@ def _signed(value: float, digits: int) -> str:
 
 def _rank(dataset: DatasetRecords, pairs: list[PairComparison], chosen: set[str]) -> Ranking:
     ordered = sorted(dataset.classifiers, key=lambda system: system.objective("eval"))
+    values = [system.objective("eval") for system in ordered]
     against = select_pairs_with_best(dataset, pairs)
     untested = {pair.other.name for pair in against if not pair.difference.has_interval}
     equal = {pair.other.name for pair in against if not pair.differs} - untested
-    largest = max(system.objective("eval") for system in ordered) or 1.0
+    largest = max(values) or 1.0
     return Ranking(
         dataset,
         anchor_of(dataset),
         f"eval {get_title(dataset.metric)}",
         [
             RankedSystem(
-                place,
+                1 + sum(raise_to_equal(other) < value for other in values),
                 system.name,
                 KINDS[system.kind],
-                format_metric(system.metric, system.objective("eval")),
+                format_metric(system.metric, value),
                 _spread(system),
-                round(100 * max(system.objective("eval"), 0.0) / largest, 1),
+                round(100 * max(value, 0.0) / largest, 1),
                 system.name in equal,
                 system.name in untested,
                 system.name in chosen,
                 system.qualification,
                 anchor_records(f"{dataset.name}/{system.name}"),
             )
-            for place, system in enumerate(ordered, 1)
+            for system, value in zip(ordered, values, strict=True)
         ],
     )
 
