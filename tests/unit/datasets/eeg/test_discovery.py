@@ -14,6 +14,7 @@ from blindtune.datasets.eeg.discovery import (
     Recording,
     assign_patients,
     assign_splits,
+    find_files,
     find_recordings,
     list_same_patients,
     parse_paths,
@@ -150,8 +151,11 @@ def test_find_recordings_needs_a_patient_pattern(tmp_path: Path) -> None:
         ("S003R01.edf", "S003", None),
     ]
     shutil.move(tmp_path / "S003R01.edf", tmp_path / "other.edf")
+    tree = find_files(tmp_path, eeg_config(patient="(S\\d+)R"))
+    reason = "has no patient by '(S\\\\d+)R'. Rename it or change patient"
+    assert (len(tree.recordings), tree.nameless, tree.ignored["other.edf"]) == (3, {"other.edf": reason}, reason)
     with pytest.raises(UserError, match=r"other\.edf: has no patient"):
-        find_recordings(tmp_path, eeg_config(patient="(S\\d+)R"))
+        parse_paths(["other.edf"], eeg_config(patient="(S\\d+)R"))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from blindtune.core.errors import UserError
 from blindtune.core.paths import ResultPaths
 from blindtune.datasets.corpus.extraction import extract_batch
+from blindtune.datasets.corpus.filetree import note_nameless
 from blindtune.datasets.corpus.splits import read_extract
 from blindtune.datasets.corpus.survey import Candidate, Survey
 from blindtune.datasets.prepared import open_prepared, prepare
@@ -82,6 +83,44 @@ def test_recordings_without_a_segment_are_named(tmp_path: Path) -> None:
     assert source.take_notes(found)[1:] == [
         "2 recordings offer no segment: a_1.edf (4 flat segments, 2 loud segments), a_3.edf (nothing was left out)"
     ]
+
+
+@pytest.mark.parametrize("patient", [None, r"(chb\d\d)_"])
+def test_one_recording_without_a_patient_is_not_used(tmp_path: Path, patient: str | None) -> None:
+    """A stray name is that file's fault: it is in no split, and lists and log name it. Many of them stop the plan."""
+    for number in range(1, 10):
+        name = tmp_path / f"chb0{number}_01.edf"
+        write_edf(name, noise(2, 100, number), 100).with_suffix(".tse").write_text("version")
+    write_edf(tmp_path / "calibration.edf", noise(2, 100, 99), 100).with_suffix(".tse").write_text("version")
+    changes = {"folder": str(tmp_path), "annotations": "tusz", "patient": patient}
+    source = eeg_corpus(**changes)
+    used = [raw.file for raws in source.batches().values() for raw in raws]
+    assert len(used) == 9 and "calibration.edf" not in used
+    why = "is not a name of TUSZ" if patient is None else "has no patient by"
+    (reason,) = [why for file, why in source.list_ignored() or [] if file == "calibration.edf"]
+    assert reason.startswith(why) and "change patient" in reason.replace("Set patient", "change patient")
+    (note,) = note_nameless(source.list_nameless())
+    assert note == f"1 of 10 files are not used, since they have no patient, such as calibration.edf: {reason}"
+    for few in ({"max_bad_fraction": 0.09}, {"strict": True}):
+        limit = (
+            "strict: true allows none" if "strict" in few else r"at most a fraction of 0\.09 may \(max_bad_fraction\)"
+        )
+        with pytest.raises(UserError, match=rf"^calibration\.edf: {why}.* 1 of 10 files have no patient; {limit}\.$"):
+            eeg_corpus(**changes, **few).batches()
+        assert len(eeg_corpus(**changes, **few).list_files()) == 9, "a job does not know the limit"
+
+
+def test_a_table_may_have_rows_of_a_recording_without_a_patient(tmp_path: Path) -> None:
+    """Its rows are not used either, so they do not stop the others."""
+    names = [f"chb0{number}_01.edf" for number in range(1, 10)] + ["calibration.edf"]
+    for number, name in enumerate(names):
+        write_edf(tmp_path / name, noise(2, 100, number), 100)
+    rows = "".join(f"{name},0,1\n" for name in names)
+    (tmp_path / "annotations.csv").write_text(f"file,start,stop\n{rows}")
+    assert len(eeg_corpus(folder=str(tmp_path)).list_files()) == 9
+    (tmp_path / "annotations.csv").write_text(f"file,start,stop\n{rows}callibration,0,1\n")
+    with pytest.raises(UserError, match=r"line 12: 'callibration' is not a recording .* the nearest is 'calibration"):
+        eeg_corpus(folder=str(tmp_path)).list_files()
 
 
 def test_a_broken_link_is_no_background(tmp_path: Path) -> None:

@@ -65,6 +65,29 @@ def test_a_slide_with_a_broken_link_is_a_bad_file(tmp_path: Path) -> None:
         slides_corpus(folder=str(tmp_path), max_bad_fraction=0.1).batches()
 
 
+def test_one_slide_without_a_patient_is_not_used(tmp_path: Path) -> None:
+    """A stray name is that slide's fault, unless a list of splits names it. Many of them stop the plan."""
+    files = tree(tmp_path / "raw", 10)
+    (tmp_path / "raw/train/scan 7.svs").touch()
+    (tmp_path / "raw/train/scan 7.csv").touch()
+    source = slides_corpus(folder=str(tmp_path / "raw"))
+    assert sorted(raw.file for raws in source.batches().values() for raw in raws) == files
+    assert list(source.list_nameless().reasons) == ["train/scan 7.svs"] and source.list_nameless().n_files == 11
+    with pytest.raises(
+        UserError, match=r"scan 7\.svs: its path gives no patient .* 1 of 11 files have no patient; at most"
+    ):
+        slides_corpus(folder=str(tmp_path / "raw"), max_bad_fraction=0.09).batches()
+    listed = tmp_path / "list.csv"
+    rows = "".join(f"{file},{file.partition('/')[0]}\n" for file in files)
+    listed.write_text(f"slide,split\n{rows}scan 7,train\n")
+    with pytest.raises(UserError, match=r"scan 7\.svs: its path gives no patient .* column patient next to slide\.$"):
+        slides_corpus(folder=str(tmp_path / "raw"), splitting={"by": "list", "file": str(listed)}).batches()
+    for name in files:
+        (tmp_path / "raw" / name).rename(tmp_path / "raw" / f"{name}.x.svs".replace("0047778", "case"))
+    with pytest.raises(UserError, match=r"its path gives no patient as names in TUDP do\."):
+        slides_corpus(folder=str(tmp_path / "raw")).batches()
+
+
 def test_list_files_split_by_list(tmp_path: Path) -> None:
     """Slides that a list does not name are left out."""
     files = tree(tmp_path / "raw")

@@ -16,7 +16,7 @@ from blindtune.core.errors import UserError
 from blindtune.datasets.base import SPLITS, LoadedDataset, Source
 from blindtune.datasets.corpus.batches import divide_files, select_files
 from blindtune.datasets.corpus.config import CorpusConfig
-from blindtune.datasets.corpus.filetree import count_bytes, find_unusable
+from blindtune.datasets.corpus.filetree import Nameless, check_nameless, count_bytes, find_unusable, note_nameless
 from blindtune.datasets.corpus.recordings import WholeRecording
 from blindtune.datasets.corpus.splits import gather_splits
 from blindtune.datasets.corpus.survey import Candidate, Survey
@@ -245,6 +245,14 @@ class Corpus(Source):
         """
         return {}
 
+    def list_nameless(self) -> Nameless:
+        """Return the raw files whose paths give no patient, so that they have no split; they are not used.
+
+        Returns:
+            None of them, unless a subclass overrides this method.
+        """
+        return Nameless({}, 0)
+
     def take_notes(self, surveys: list[Survey]) -> list[str]:
         """Return sentences about how the raw files were read, for the log; none unless a subclass overrides this.
 
@@ -259,7 +267,7 @@ class Corpus(Source):
         A new file changes the batch that it belongs to and no other, see `blindtune.datasets.corpus.batches`.
 
         Raises:
-            UserError: as `list_files`, or a split has no file, or too many files cannot be read.
+            UserError: as `list_files`, or a split has no file, or too many files cannot be read or have no patient.
         """
         return self._batches
 
@@ -301,6 +309,8 @@ class Corpus(Source):
     @cached_property
     def _batches(self) -> dict[str, list[RawFile]]:
         config = self.config
+        # First, since what else is wrong may follow from the names.
+        check_nameless(self.list_nameless(), self._max_unusable)
         raws = self._raws
         found: dict[str, list[RawFile]] = {}
         for split in SPLITS:
@@ -322,7 +332,12 @@ class Corpus(Source):
         if config.folder is None:
             return {}
         companions = {raw.file: raw.companions for raw in self._raws}
-        return find_unusable(Path(config.folder), companions, 0.0 if config.strict else config.max_bad_fraction)
+        return find_unusable(Path(config.folder), companions, self._max_unusable)
+
+    @property
+    def _max_unusable(self) -> float:
+        """The fraction of the raw files that planning may leave out."""
+        return 0.0 if self.config.strict else self.config.max_bad_fraction
 
     @cached_property
     def _raws(self) -> list[RawFile]:
@@ -406,5 +421,10 @@ class Corpus(Source):
             UserError: too many files are bad, a patient is in two splits, or there are too few samples.
         """
         return gather_splits(
-            self.config, list(files.values()), self.describe, self.list_ignored(), self.take_notes, self.list_groups()
+            self.config,
+            list(files.values()),
+            self.describe,
+            self.list_ignored(),
+            lambda surveys: [*note_nameless(self.list_nameless()), *self.take_notes(surveys)],
+            self.list_groups(),
         )

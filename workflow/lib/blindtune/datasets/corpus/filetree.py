@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from blindtune.core.errors import UserError
 from blindtune.core.paths import check_input_path
@@ -95,6 +96,44 @@ def find_unusable(folder: Path, raws: Mapping[str, Sequence[str]], allowed: floa
         limit = f" At most a fraction of {allowed:g} of the files may be bad (max_bad_fraction)." if allowed else ""
         raise UserError(f"folder: {_count(same)}: {reason}. {advice}.{limit}")
     return found
+
+
+class Nameless(NamedTuple):
+    """The raw files of a corpus whose paths give no patient.
+
+    Attributes:
+        reasons: why a path gives none, and what to do, by the file.
+        n_files: number of raw files of the corpus, with these.
+    """
+
+    reasons: dict[str, str]
+    n_files: int
+
+
+def check_nameless(nameless: Nameless, allowed: float) -> None:
+    """Refuse a corpus in which too many raw files have no patient.
+
+    Args:
+        nameless: those that have none.
+        allowed: fraction of the raw files that may have none.
+
+    Raises:
+        UserError: more have none; the message names the first.
+    """
+    reasons, n_files = nameless
+    if len(reasons) > allowed * n_files:
+        file, reason = next(iter(reasons.items()))
+        limit = f"at most a fraction of {allowed:g} may (max_bad_fraction)" if allowed else "strict: true allows none"
+        raise UserError(f"{file}: {reason}. {len(reasons)} of {n_files} files have no patient; {limit}.")
+
+
+def note_nameless(nameless: Nameless) -> list[str]:
+    """Return a sentence about the raw files that have no patient, if there are any."""
+    if not nameless.reasons:
+        return []
+    file, reason = next(iter(nameless.reasons.items()))
+    n_files = len(nameless.reasons)
+    return [f"{n_files} of {nameless.n_files} files are not used, since they have no patient, such as {file}: {reason}"]
 
 
 def _find_fault(path: Path) -> tuple[str, str] | None:

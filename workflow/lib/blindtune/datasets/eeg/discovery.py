@@ -68,12 +68,14 @@ class FileTree:
         recordings: those that count as recordings, readable or not.
         ignored: recordings that do not count, and why.
         copies: those of them that are a copy of a recording by their name, and that recording.
+        nameless: those of them whose paths give no patient, why, and what to do; empty if no path gives one.
     """
 
     files: list[str]
     recordings: list[str]
     ignored: dict[str, str]
     copies: dict[str, str] = field(default_factory=dict)
+    nameless: dict[str, str] = field(default_factory=dict)
 
 
 def find_files(folder: Path, config: EegConfig) -> FileTree:
@@ -81,7 +83,7 @@ def find_files(folder: Path, config: EegConfig) -> FileTree:
 
     Args:
         folder: folder of the corpus.
-        config: the key ``files`` counts.
+        config: the keys ``files`` and ``patient`` count.
 
     Raises:
         UserError: there is no such folder, or it has no recording that can be read.
@@ -95,7 +97,7 @@ def sort_files(folder: Path, files: Sequence[str], config: EegConfig) -> FileTre
     Args:
         folder: folder of the corpus, for messages.
         files: all files below it.
-        config: the key ``files`` counts.
+        config: the keys ``files`` and ``patient`` count.
 
     Raises:
         UserError: none of them is a recording that can be read.
@@ -115,7 +117,23 @@ def sort_files(folder: Path, files: Sequence[str], config: EegConfig) -> FileTre
         raise UserError(_explain_none(folder, ignored, config))
     copies = _find_copies(recordings)
     ignored |= {file: f"is a copy of {PurePosixPath(first).name} by its name" for file, first in copies.items()}
-    return FileTree(sorted(files), [file for file in recordings if file not in copies], ignored, copies)
+    recordings = [file for file in recordings if file not in copies]
+    nameless = {file: _explain_nameless(config) for file in recordings if not _name_patient(file, config.patient)}
+    if len(nameless) == len(recordings):
+        nameless = {}  # then it is no fault of single files: `parse_paths` refuses them
+    ignored |= nameless
+    named = [file for file in recordings if file not in nameless]
+    return FileTree(sorted(files), named, ignored, copies, nameless)
+
+
+def _explain_nameless(config: EegConfig) -> str:
+    """Return why the path of a recording gives no patient, and what to do."""
+    if config.patient is not None:
+        return f"has no patient by {config.patient!r}. Rename it or change patient"
+    return (
+        "is not a name of TUSZ (patient_s000_t000.edf), BIDS (sub-01_task-x_eeg.edf), CHB-MIT (chb01_03.edf) or Siena "
+        "(PN00-1.edf). Set patient to a regular expression that finds the patient in a path, e.g. '(S\\d+)R'"
+    )
 
 
 def _find_copies(recordings: Sequence[str]) -> dict[str, str]:
@@ -189,7 +207,7 @@ def parse_paths(files: Sequence[str], config: EegConfig) -> list[Recording]:
         found.append(
             Recording(
                 file=file,
-                patient=_find_patient(path, stem, config),
+                patient=_find_patient(file, config),
                 folder=_find_folder(path, [part for part in path.parts[:-1] if part in FOLDERS]),
                 montage=_find_folder(path, [part for part in path.parts[:-1] if part in MONTAGES]),
                 twin=None if twin == file else twin,
@@ -210,7 +228,7 @@ def list_same_patients(found: Iterable[Recording], config: EegConfig) -> dict[st
         config: the keys ``patient`` and ``same_patient`` count.
     """
     known = _same_patient(config)
-    named = {_name_patient(PurePosixPath(one.file), formats.name_of(one.file), config.patient) for one in found}
+    named = {_name_patient(one.file, config.patient) for one in found}
     return {other: known[other] for other in sorted(named & set(known))}
 
 
@@ -292,24 +310,22 @@ def _same_patient(config: EegConfig) -> dict[str, str]:
     return (SAME_CHILD if config.patient is None else {}) | config.same_patient
 
 
-def _find_patient(path: PurePosixPath, stem: str, config: EegConfig) -> str:
-    name = _name_patient(path, stem, config.patient)
+def _find_patient(file: str, config: EegConfig) -> str:
+    name = _name_patient(file, config.patient)
+    if not name:
+        raise UserError(f"{file}: {_explain_nameless(config)}.")
     return _same_patient(config).get(name, name)
 
 
-def _name_patient(path: PurePosixPath, stem: str, pattern: str | None) -> str:
+def _name_patient(file: str, pattern: str | None) -> str:
+    """Return the patient that a path names; empty if it names none."""
     if pattern is not None:
-        found = re.search(pattern, path.as_posix())
-        if found is None or not found.group(1):
-            raise UserError(f"{path}: has no patient by {pattern!r}. Rename it or change patient.")
-        return found.group(1)
+        found = re.search(pattern, file)
+        return (found and found.group(1)) or ""
+    stem = formats.name_of(file)
     layout = _layout_of(stem)
     if layout is None:
-        raise UserError(
-            f"{path}: is not a name of TUSZ (patient_s000_t000.edf), BIDS (sub-01_task-x_eeg.edf), CHB-MIT "
-            "(chb01_03.edf) or Siena (PN00-1.edf). Set patient to a regular expression that finds the patient in a "
-            "path, e.g. '(S\\d+)R'."
-        )
+        return ""
     patient: str = _NAMES[layout].fullmatch(stem)["patient"]  # type: ignore[index]  # it matches
     return {"CHB-MIT": patient.lower(), "Siena": patient.upper()}.get(layout, patient)
 
@@ -350,7 +366,7 @@ def _check_layout(found: Sequence[Recording]) -> None:
 
 def _check_same_patient(found: Sequence[Recording], config: EegConfig) -> None:
     """Refuse a name that no recording has: misspelt, it would keep a patient in two splits."""
-    named = {_name_patient(PurePosixPath(one.file), formats.name_of(one.file), config.patient) for one in found}
+    named = {_name_patient(one.file, config.patient) for one in found}
     for other in config.same_patient:
         if other not in named:
             near = difflib.get_close_matches(other, sorted(named), 1)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from blindtune.core.errors import UserError
 from blindtune.datasets.corpus.base import Corpus, RawFile
-from blindtune.datasets.corpus.filetree import is_broken_link
+from blindtune.datasets.corpus.filetree import Nameless, is_broken_link
 from blindtune.datasets.corpus.survey import MAX_LISTED, Survey, check_files_by_group, fold_group
 from blindtune.datasets.eeg import montages, preprocessing
 from blindtune.datasets.eeg.annotations.base import AnnotationReader, count_labels
@@ -82,6 +82,11 @@ class EegSource(Corpus):
         layout = f"is neither a recording nor an annotation of one ({name_of_reader(reader)})"
         reasons = dict.fromkeys(self._broken_links, "is a broken link, which may lead to a folder") | tree.ignored
         return [(file, reasons.get(file, layout)) for file in tree.files if file not in used]
+
+    def list_nameless(self) -> Nameless:
+        """Return the recordings whose paths give no patient."""
+        tree = self._tree
+        return Nameless(tree.nameless, len(tree.recordings) + len(tree.nameless))
 
     def take_notes(self, surveys: list[Survey]) -> list[str]:
         """Return how annotations were found, and which labels were met.

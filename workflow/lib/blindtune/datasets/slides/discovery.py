@@ -332,6 +332,35 @@ def parse_paths(
     return found
 
 
+def find_nameless(found: FoundSlides, pattern: str | None, listed: Mapping[str, str]) -> dict[str, str]:
+    """Return the slides that have no patient, why, and what to do.
+
+    Those that a list names are not among them: what a list says is refused and not passed over.
+
+    Args:
+        found: the slides.
+        pattern: as in `parse_paths`.
+        listed: as in `parse_paths`.
+    """
+    if any(listed.values()):
+        return {}
+    named = found.patients if pattern is None else {}
+    files = [file for file in sorted(found.annotations) if not _find_patient(file, pattern) and file not in named]
+    slides = [
+        SlideFile(file, None, "", tuple(found.parts.get(file, ())), found.ids.get(file, DicomIds("", "")).series)
+        for file in files
+    ]
+    return {one.file: _explain_nameless(pattern) for one in slides if not any(name in listed for name in one.names)}
+
+
+def _explain_nameless(pattern: str | None) -> str:
+    how = f"by {pattern!r}" if pattern else "as names in TUDP do"
+    return (
+        f"its path gives no patient {how}. Set `patient` to an expression that fits all slides, or name the patient of "
+        "each slide in the list of splits, in a column patient next to slide"
+    )
+
+
 def _names_of(file: str) -> tuple[str, str, str]:
     """Return by which names a list can name a slide: its path, its name, and that without a suffix."""
     name = file.rpartition("/")[2]
@@ -351,11 +380,7 @@ def parse_patient(file: str, pattern: str | None, own: str | None = None) -> str
     """
     found = _find_patient(file, pattern) or own
     if not found:
-        how = f"by {pattern!r}" if pattern else "as names in TUDP do"
-        raise UserError(
-            f"{file}: its path gives no patient {how}. Set `patient` to an expression that fits all slides, or name "
-            "the patient of each slide in the list of splits, in a column patient next to slide."
-        )
+        raise UserError(f"{file}: {_explain_nameless(pattern)}.")
     return found
 
 

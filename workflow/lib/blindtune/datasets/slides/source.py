@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from blindtune.core.errors import UserError
 from blindtune.datasets.base import LoadedDataset
 from blindtune.datasets.corpus.base import Corpus, RawFile
-from blindtune.datasets.corpus.filetree import check_annotated
+from blindtune.datasets.corpus.filetree import Nameless, check_annotated
 from blindtune.datasets.corpus.splits import read_extract
 from blindtune.datasets.corpus.survey import Survey, check_files_by_group, replace_group
 from blindtune.datasets.slides import discovery
@@ -90,6 +90,10 @@ class SlidesSource(Corpus):
         left_out = dict.fromkeys(set(self._slides) - {s.file for s in surveys}, "the list of splits does not name it")
         return add_unused(loaded, self.config.classes, surveys, self._ignored | left_out)
 
+    def list_nameless(self) -> Nameless:
+        """Return the slides that have no patient."""
+        return Nameless(self._nameless, 0 if self.simulator is not None else len(self._found.annotations))
+
     def list_groups(self) -> dict[str, str]:
         """Return the patients that the list of splits gives, by the slide."""
         slides = self._slides.values()
@@ -156,8 +160,11 @@ class SlidesSource(Corpus):
         """The slides, by their paths."""
         if self.simulator is not None:
             return {one.file: one for one in discovery.parse_paths(self.simulator.list_files(), self.config.patient)}
-        found = self._found
-        slides = discovery.parse_paths(found.annotations, self.config.patient, found.parts, found.ids, self._listed)
+        found, nameless = self._found, self._nameless
+        named = {file: annotations for file, annotations in found.annotations.items() if file not in nameless}
+        slides = discovery.parse_paths(
+            named or found.annotations, self.config.patient, found.parts, found.ids, self._listed
+        )
         return {one.file: one for one in slides}
 
     @cached_property
@@ -168,10 +175,16 @@ class SlidesSource(Corpus):
         return {key.name: one.patient for key, one in listed.items() if key.column == "slide"}
 
     @cached_property
+    def _nameless(self) -> dict[str, str]:
+        if self.simulator is not None:
+            return {}
+        return discovery.find_nameless(self._found, self.config.patient, self._listed)
+
+    @cached_property
     def _found(self) -> "FoundSlides":
         return discovery.find_slides(Path(str(self.config.folder)))
 
     @property
     def _ignored(self) -> dict[str, str]:
         """Why files of the user's folder are not used, by the file."""
-        return {} if self.simulator is not None else self._found.ignored
+        return {} if self.simulator is not None else self._found.ignored | self._nameless

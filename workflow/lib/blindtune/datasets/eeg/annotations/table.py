@@ -133,7 +133,9 @@ class TableReader(AnnotationReader):
     def _rows(self) -> dict[str, list[tuple[int, dict[str, str]]]]:
         """The rows of each recording, with their lines."""
         by_name: dict[str, set[str]] = defaultdict(set)
-        for file in self.recordings:
+        tree = sort_files(self.folder, sorted(self.tree), self.config) if self.recordings else None
+        copies, nameless = (tree.copies, tree.nameless) if tree else ({}, {})
+        for file in (*self.recordings, *nameless):
             for name in (file, split_suffix(file)[0]):
                 by_name[name].add(file)
                 by_name[PurePosixPath(name).name].add(file)
@@ -143,12 +145,11 @@ class TableReader(AnnotationReader):
         except UnusableRecording as error:
             reason = str(error).removeprefix(f"{self._path.name} ")
             raise UserError(f"annotation_table: {self._path}: {reason}. Fix it.") from error
-        copies = sort_files(self.folder, sorted(self.tree), self.config).copies if by_name else {}
         found: dict[str, list[tuple[int, dict[str, str]]]] = defaultdict(list)
         for number, row in rows:
             listed = by_name.get(_plain(row["file"]), set())
             # Without a suffix, it is a name of the copies too.
-            listed = listed - copies.keys() or listed
+            listed = listed - copies.keys() - nameless.keys() or listed - copies.keys() or listed
             if len(listed) != 1:
                 raise UserError(self._explain(number, row["file"], listed, list(by_name)))
             (file,) = listed
@@ -157,7 +158,9 @@ class TableReader(AnnotationReader):
                     f"annotation_table: {self._path}, line {number}: {file} is not used, since it is a copy of "
                     f"{copies[file]} by its name. Name that one, or remove the row."
                 )
-            found[file].append((number, row))
+            # A recording without a patient is not used, and the list of ignored files says so.
+            if file not in nameless:
+                found[file].append((number, row))
         return dict(found)
 
     def _explain(self, number: int, name: str, listed: set[str], known: list[str]) -> str:
