@@ -124,3 +124,18 @@ def test_describe_names_the_layout_of_recordings(tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match=found):
         describe([tmp_path], {})
+
+
+def test_describe_counts_recordings_without_a_patient(tmp_path: Path) -> None:
+    """A few are named; where there are many, the config needs an expression that finds the patient."""
+    for name in [*(f"chb0{number}_01.edf" for number in range(1, 10)), "calibration.edf"]:
+        (tmp_path / name).touch()
+    found = (
+        r"10 recordings of 9 patients \(1 without a patient, not used, such as calibration\.edf\), annotations: none"
+    )
+    with pytest.raises(UserError, match=found):
+        describe([tmp_path], {})
+    for number in range(10):
+        (tmp_path / f"rec{number}.edf").touch()
+    with pytest.raises(UserError, match=r"20 recordings, annotations: .* patient: 'A REGULAR EXPRESSION'"):
+        describe([tmp_path], {})

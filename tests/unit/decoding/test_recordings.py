@@ -189,8 +189,7 @@ def test_events_of_other_rules_are_counted_again(place: Path) -> None:
     first = result.events[0].model_copy(update={"false_alarms": result.events[0].false_alarms + 1})
     old = result.model_copy(update={"events": [first, *result.events[1:]], "event_scoring": None})
     assert check_result(old, predictions, "a", "b", "c") == result
-    assert is_same_answer(old, result) and not differing_fields(result, old)
-    assert differing_fields(result.model_copy(update={"samples": 1}), old), "other fields count as ever"
+    assert [text.split()[0] for text in differing_fields(old, result)] == ["'events'", "'event_scoring'"], "as written"
     assert Ledger(place / "ledger").read_predictions(old) is not None, "so reads a decode that is asked for again"
     with pytest.raises(UserError, match=r"contradicts the answers: .*'event_scoring' is 1"):
         check_result(result.model_copy(update={"events": None, "event_scoring": 1}), predictions, "a", "b", "c")

@@ -11,8 +11,9 @@ from blindtune.datasets.corpus.extraction import extract_batch
 from blindtune.datasets.corpus.filetree import note_nameless
 from blindtune.datasets.corpus.splits import read_extract
 from blindtune.datasets.corpus.survey import Candidate, Survey
+from blindtune.datasets.eeg.discovery import find_files
 from blindtune.datasets.prepared import open_prepared, prepare
-from support.eeg_files import eeg_corpus, noise, write_edf
+from support.eeg_files import eeg_config, eeg_corpus, noise, write_edf
 
 SUMMARY = "File Name: {name}.edf\nNumber of Seizures in File: 1\nSeizure Start Time: 20 s\nSeizure End Time: 45 s\n"
 
@@ -99,12 +100,12 @@ def test_one_recording_without_a_patient_is_not_used(tmp_path: Path, patient: st
     why = "is not a name of TUSZ" if patient is None else "has no patient by"
     (reason,) = [why for file, why in source.list_ignored() or [] if file == "calibration.edf"]
     assert reason.startswith(why) and "change patient" in reason.replace("Set patient", "change patient")
+    assert ("calibration.tse", "is an annotation of calibration.edf, which has no patient") in source.list_ignored()
     (note,) = note_nameless(source.list_nameless())
     assert note == f"1 of 10 files are not used, since they have no patient, such as calibration.edf: {reason}"
     for few in ({"max_bad_fraction": 0.09}, {"strict": True}):
-        limit = (
-            "strict: true allows none" if "strict" in few else r"at most a fraction of 0\.09 may \(max_bad_fraction\)"
-        )
+        one = r"at most a fraction of 0\.09 may \(max_bad_fraction\)"
+        limit = r"none may \(max_bad_fraction, strict\)" if "strict" in few else one
         with pytest.raises(UserError, match=rf"^calibration\.edf: {why}.* 1 of 10 files have no patient; {limit}\.$"):
             eeg_corpus(**changes, **few).batches()
         assert len(eeg_corpus(**changes, **few).list_files()) == 9, "a job does not know the limit"
@@ -121,6 +122,28 @@ def test_a_table_may_have_rows_of_a_recording_without_a_patient(tmp_path: Path) 
     (tmp_path / "annotations.csv").write_text(f"file,start,stop\n{rows}callibration,0,1\n")
     with pytest.raises(UserError, match=r"line 12: 'callibration' is not a recording .* the nearest is 'calibration"):
         eeg_corpus(folder=str(tmp_path)).list_files()
+
+
+def test_a_row_of_a_table_is_of_one_recording_alone(tmp_path: Path) -> None:
+    """A name that a recording without a patient has too is refused: the row may be of either."""
+    for number in range(1, 11):
+        write_edf(tmp_path / f"p{number}" / f"rec{number}.edf", noise(2, 100, number), 100)
+    write_edf(tmp_path / "misc" / "rec3.edf", noise(2, 100, 99), 100)
+    table = tmp_path / "annotations.csv"
+    table.write_text("file,start,stop\nrec3,0,1\n")
+    with pytest.raises(UserError, match=r"line 2: 'rec3' is the name of 2 recordings, .* Give the path"):
+        eeg_corpus(folder=str(tmp_path), patient=r"p(\d+)/").list_files()
+    table.write_text("file,start,stop\np3/rec3,0,1\nmisc/rec3.edf,0,1\n")
+    assert len(eeg_corpus(folder=str(tmp_path), patient=r"p(\d+)/").list_files()) == 10
+
+
+def test_a_copy_without_a_patient_displaces_none_with_one(tmp_path: Path) -> None:
+    """Of a recording in two formats, the one whose path gives the patient counts."""
+    for number in range(1, 11):
+        (tmp_path / f"S{number}R1.bdf").touch()
+    (tmp_path / "S3R1.edf").touch()
+    tree = find_files(tmp_path, eeg_config(patient=r"(S\d+)R1\.bdf"))
+    assert len(tree.recordings) == 10 and not tree.nameless and tree.copies == {"S3R1.edf": "S3R1.bdf"}
 
 
 def test_a_broken_link_is_no_background(tmp_path: Path) -> None:

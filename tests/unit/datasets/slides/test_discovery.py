@@ -284,6 +284,8 @@ def test_a_patient_in_dicom_is_in_one_split():
     """The header is compared with what the paths say, unless all slides have the same patient."""
     splits = {"a.dcm": "train", "b.dcm": "eval", "c.svs": "dev"}
     check_dicom_patients(splits, {"a.dcm": "anonymous", "b.dcm": "anonymous"})
+    # A slide in no split does not tell that patients have names.
+    check_dicom_patients(splits, {"a.dcm": "anonymous", "b.dcm": "anonymous", "x.dcm": "1"})
     check_dicom_patients(splits, {"a.dcm": "1", "b.dcm": "2"})
     message = r"a.dcm in train and b.dcm in eval are of one patient in DICOM, '1' \(Patient ID\)"
     with pytest.raises(UserError, match=message):

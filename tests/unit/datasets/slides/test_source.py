@@ -15,6 +15,7 @@ from blindtune.core.paths import ResultPaths
 from blindtune.datasets.corpus.extraction import extract_batch, simulate_batch
 from blindtune.datasets.prepared import open_prepared, open_split, prepare
 from blindtune.datasets.registry import create_corpus
+from blindtune.datasets.slides import discovery
 from blindtune.datasets.slides.reader import composite_on_white
 from blindtune.views.config import CropsView, FramesView
 from support.slide_files import REAL, rectangle, slides_corpus, write_csv, write_slide
@@ -77,6 +78,9 @@ def test_one_slide_without_a_patient_is_not_used(tmp_path: Path) -> None:
         UserError, match=r"scan 7\.svs: its path gives no patient .* 1 of 11 files have no patient; at most"
     ):
         slides_corpus(folder=str(tmp_path / "raw"), max_bad_fraction=0.09).batches()
+    found = discovery.find_slides(tmp_path / "raw")
+    unused = discovery.explain_unused_files(found, {"train/scan 7.svs": "has no patient"})
+    assert unused == {"train/scan 7.csv": "belongs to train/scan 7.svs, which has no patient"}
     listed = tmp_path / "list.csv"
     rows = "".join(f"{file},{file.partition('/')[0]}\n" for file in files)
     listed.write_text(f"slide,split\n{rows}scan 7,train\n")

@@ -28,6 +28,7 @@ from blindtune.records.decode_result import (
     DecodeResult,
     GroupErrors,
     Predictions,
+    check_result,
     count_by_patient,
     is_same_answer,
 )
@@ -212,12 +213,14 @@ def _compare(
         The recorded result under the model's identity and its predictions; None if the answers differ.
     """
     recorded = ledger.read_predictions(similar)
+    # Its events by the present rules, which the new answers are counted by too.
+    counted = check_result(similar, recorded, similar.study, "the recorded predictions", "Restore them from a backup.")
     identity = _verify(model, seal)
     frozen_sha256 = model.card.frozen_sha256()
     ledger.note_comparison(similar, frozen_sha256, identity)
     result, _ = _score(model, seal, similar.blind)
     own = {"frozen_sha256": similar.frozen_sha256, "decoded": similar.decoded, "groups": similar.groups}
-    if not is_same_answer(result.model_copy(update=own), similar):
+    if not is_same_answer(result.model_copy(update=own), counted):
         return None
     return ledger.confirm(similar, frozen_sha256, recorded, identity, _digests_of_records(model)), recorded
 

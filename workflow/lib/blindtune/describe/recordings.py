@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from blindtune.core.errors import UserError
+from blindtune.datasets.corpus.filetree import Nameless, check_nameless
 from blindtune.datasets.eeg.annotations.registry import find_layouts
 from blindtune.datasets.eeg.config import EegConfig
 from blindtune.datasets.eeg.discovery import find_files, parse_paths
@@ -22,18 +23,19 @@ def explain(folder: Path) -> str:
         tree = find_files(folder, config)
     except UserError as error:
         return str(error)
-    layouts = find_layouts(tree.files, tree.recordings)
+    n_files = len(tree.recordings) + len(tree.nameless)
+    layouts = find_layouts(tree.files, [*tree.recordings, *tree.nameless])
     found = ", ".join(f"{name} ({len(files)} files)" for name, files in layouts.items()) or "none next to them"
     keys = f"source: eeg, folder: {folder}"
     try:
+        check_nameless(Nameless(tree.nameless, n_files), config.max_bad_fraction)
         patients = len({one.patient for one in parse_paths(tree.recordings, config)})
         whose = f" of {patients} patients"
+        if tree.nameless:
+            whose += f" ({len(tree.nameless)} without a patient, not used, such as {next(iter(tree.nameless))})"
     except UserError:
         whose, keys = "", f"{keys}, patient: 'A REGULAR EXPRESSION'"
     if len(layouts) > 1:
         keys += f", annotations: {' OR '.join(layouts)}"
     sizes = ", ".join(f"{split}: {size}" for split, size in _SIZES.items())
-    return (
-        f"{len(tree.recordings)} recordings{whose}, annotations: {found}. A dataset of a config: "
-        f"{{{keys}, sizes: {{{sizes}}}}}."
-    )
+    return f"{n_files} recordings{whose}, annotations: {found}. A dataset of a config: {{{keys}, sizes: {{{sizes}}}}}."

@@ -189,27 +189,21 @@ def is_same_answer(first: DecodeResult, second: DecodeResult) -> bool:
 
     Labels are compared one by one, by their digest. Probabilities are rounded in another way on another machine, and
     results of before have none; so of them only the metric counts. Events are compared if they were counted in the same
-    recordings by the same rules: other recordings or rules, or none, make no other model.
+    recordings: other recordings, or none, make no other model. Both results must be counted by the same rules, as those
+    of `check_result` are.
     """
     one, other = first.metric_value, second.metric_value
     if (one is None) != (other is None) or abs((one or 0.0) - (other or 0.0)) > METRIC_TOLERANCE:
         return False
     same: dict[str, Any] = dict.fromkeys(["metric_value", "details_sha256", "recordings_sha256", "event_scoring"])
-    if first.recordings_sha256 != second.recordings_sha256 or first.event_scoring != second.event_scoring:
+    if first.recordings_sha256 != second.recordings_sha256:
         same["events"] = None
     return first.model_copy(update=same) == second.model_copy(update=same)
 
 
 def differing_fields(first: DecodeResult, second: DecodeResult) -> list[str]:
-    """Return a description of each field in which two results differ, with both values.
-
-    Events are compared if both were counted by the same version of the rules.
-    """
+    """Return a description of each field in which two results differ, with both values."""
     one, other = first.model_dump(mode="json"), second.model_dump(mode="json")
-    if first.event_scoring != second.event_scoring and first.events is not None and second.events is not None:
-        for fields in (one, other):
-            del fields["events"]
-            fields.pop("event_scoring", None)
     return [
         f"'{field}' is {_short(one.get(field))}, not {_short(other.get(field))}"
         for field in one | other

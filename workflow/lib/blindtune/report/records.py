@@ -48,7 +48,7 @@ class RunRecords:
 
     Attributes:
         card: the model card.
-        decode: the result of the decode.
+        decode: the result of the decode, with the scores that follow from the predictions.
         trials: the trial log; empty for an estimate of the Bayes error.
         wrong: whether each eval sample is misclassified, ``(n_samples,)`` bool; None for an estimate.
         surface: the decision surface, ``x`` and ``y`` ``(n_points,)`` and ``label`` ``(n_points, n_points)``; None
@@ -59,6 +59,7 @@ class RunRecords:
             `blindtune.records.decode_result.Predictions`; empty for an estimate.
         post_mortem: what all its trials score on eval; None: no post-mortem was made.
         post_mortem_path: the path of its file, relative to the root; None as above.
+        is_recorded: whether the ledger holds the decode.
     """
 
     card: ModelCard
@@ -71,6 +72,7 @@ class RunRecords:
     answers: Arrays = field(default_factory=dict)
     post_mortem: PostMortem | None = None
     post_mortem_path: str | None = None
+    is_recorded: bool = True
 
     @property
     def dev_objective(self) -> float:
@@ -446,10 +448,12 @@ class _Reader:
         self.frozen |= {card_path: decode.frozen_sha256, decode_path: decode.frozen_sha256}
         predictions = {} if card.kind == "bayes" else self._arrays(f"{decodes}/predictions.npz")
         source = f"{decodes}/predictions.npz"
-        decode = check_result(decode, predictions, where, source, _DECODE_AGAIN)
+        recorded, decode = decode, check_result(decode, predictions, where, source, _DECODE_AGAIN)
+        # As it was read: the ledger holds what was counted then.
+        is_recorded = self.ledger.check(recorded, self._root / decode_path)
         paths = (card_path, decode_path)
         if card.kind == "bayes":
-            return RunRecords(card, decode, [], None, None, paths)
+            return RunRecords(card, decode, [], None, None, paths, is_recorded=is_recorded)
         log = self._file(f"{studies}/trials.jsonl")
         trials, doubled = TrialLog(log).scan()
         foreign = next((trial for trial in trials if trial.study != card.study), None)
@@ -463,6 +467,7 @@ class _Reader:
         shown = surface if "label" in surface else None
         answers = {name: array for name, array in predictions.items() if name != "wrong" and name not in COLUMNS}
         run = RunRecords(card, decode, trials, predictions["wrong"], shown, paths, len(doubled), answers)
+        run = replace(run, is_recorded=is_recorded)
         return self._with_post_mortem(run) if (dataset, system) in self._post_mortems else run
 
     def _with_post_mortem(self, run: RunRecords) -> RunRecords:
@@ -481,7 +486,7 @@ class _Reader:
 
     def _uses(self, manifest: ReportManifest, runs: list[RunRecords]) -> EvalUses:
         """Compare the decodes of a dataset with the ledger, and return all uses of its eval."""
-        unrecorded = [run.card.study for run in runs if not self.ledger.check(run.decode, self._root / run.paths[1])]
+        unrecorded = [run.card.study for run in runs if not run.is_recorded]
         reported = {(run.decode.study, run.decode.frozen_sha256, run.decode.eval_sha256) for run in runs}
         uses = self.ledger.uses(manifest.splits["eval"], manifest.eval_content_sha256, reported, unrecorded)
         rewritten = [run.card.study for run in runs if self.ledger.is_rewritten(run.decode)]

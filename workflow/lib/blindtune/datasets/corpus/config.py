@@ -31,9 +31,12 @@ class CorpusConfig(DatasetConfig):
         description="seed of the draw of samples and of the assignment of patients to splits",
     )
     max_bad_fraction: float = Field(
-        default=0.1, ge=0, le=1, description="the run stops if more than this fraction of the files is bad"
+        default=0.1,
+        ge=0,
+        le=1,
+        description="the run stops if more than this fraction of the files is bad, or has no patient",
     )
-    strict: bool = Field(default=False, description="true: the first bad file stops the run")
+    strict: bool = Field(default=False, description="true: the first file that is bad or has no patient stops the run")
     max_per_file: int = Field(
         default=50,
         gt=0,

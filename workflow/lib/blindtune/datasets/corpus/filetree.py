@@ -123,7 +123,11 @@ def check_nameless(nameless: Nameless, allowed: float) -> None:
     reasons, n_files = nameless
     if len(reasons) > allowed * n_files:
         file, reason = next(iter(reasons.items()))
-        limit = f"at most a fraction of {allowed:g} may (max_bad_fraction)" if allowed else "strict: true allows none"
+        limit = (
+            f"at most a fraction of {allowed:g} may (max_bad_fraction)"
+            if allowed
+            else "none may (max_bad_fraction, strict)"
+        )
         raise UserError(f"{file}: {reason}. {len(reasons)} of {n_files} files have no patient; {limit}.")
 
 

@@ -66,7 +66,7 @@ class FileTree:
     Attributes:
         files: all of them, sorted; hidden ones are not seen.
         recordings: those that count as recordings, readable or not.
-        ignored: recordings that do not count, and why.
+        ignored: recordings that do not count, those without a patient among them, and why.
         copies: those of them that are a copy of a recording by their name, and that recording.
         nameless: those of them whose paths give no patient, why, and what to do; empty if no path gives one.
     """
@@ -115,7 +115,7 @@ def sort_files(folder: Path, files: Sequence[str], config: EegConfig) -> FileTre
                 ignored[file] = reason
     if not recordings:
         raise UserError(_explain_none(folder, ignored, config))
-    copies = _find_copies(recordings)
+    copies = _find_copies(recordings, config)
     ignored |= {file: f"is a copy of {PurePosixPath(first).name} by its name" for file, first in copies.items()}
     recordings = [file for file in recordings if file not in copies]
     nameless = {file: _explain_nameless(config) for file in recordings if not _name_patient(file, config.patient)}
@@ -136,15 +136,17 @@ def _explain_nameless(config: EegConfig) -> str:
     )
 
 
-def _find_copies(recordings: Sequence[str]) -> dict[str, str]:
+def _find_copies(recordings: Sequence[str], config: EegConfig) -> dict[str, str]:
     """Return recordings whose names differ from that of another in the suffix alone, and that other.
 
-    One annotation cannot be of two recordings. The first format counts, and of one format the suffix in lower case.
+    One annotation cannot be of two recordings. One with a patient counts, then the first format, and of one format the
+    suffix in lower case.
     """
 
-    def rank(file: str) -> tuple[int, bool]:
+    def rank(file: str) -> tuple[bool, int, bool]:
         suffix = formats.split_suffix(file)[1]
-        return formats.RECORDINGS.index(suffix), not file.endswith(suffix)
+        nameless = not _name_patient(file, config.patient)
+        return nameless, formats.RECORDINGS.index(suffix), not file.endswith(suffix)
 
     first: dict[str, str] = {}
     for file in sorted(recordings, key=rank):
@@ -175,7 +177,7 @@ def _explain_none(folder: Path, ignored: dict[str, str], config: EegConfig) -> s
 
 
 def find_recordings(folder: Path, config: EegConfig) -> list[Recording]:
-    """Return all recordings below a folder, sorted by path; hidden files are skipped.
+    """Return the recordings below a folder that have a patient, sorted by path; hidden files are skipped.
 
     Args:
         folder: folder of the corpus.

@@ -80,7 +80,12 @@ class EegSource(Corpus):
         tree, reader = self._tree, self._reader
         used = self._used
         layout = f"is neither a recording nor an annotation of one ({name_of_reader(reader)})"
-        reasons = dict.fromkeys(self._broken_links, "is a broken link, which may lead to a folder") | tree.ignored
+        reasons = {
+            one: f"is an annotation of {file}, which has no patient"
+            for file in tree.nameless
+            for one in reader.companions(file)
+        }
+        reasons |= dict.fromkeys(self._broken_links, "is a broken link, which may lead to a folder") | tree.ignored
         return [(file, reasons.get(file, layout)) for file in tree.files if file not in used]
 
     def list_nameless(self) -> Nameless:

@@ -353,6 +353,23 @@ def find_nameless(found: FoundSlides, pattern: str | None, listed: Mapping[str, 
     return {one.file: _explain_nameless(pattern) for one in slides if not any(name in listed for name in one.names)}
 
 
+def explain_unused_files(found: FoundSlides, slides: Mapping[str, str]) -> dict[str, str]:
+    """Return why files are not used that belong to slides that are not, and to no other.
+
+    Args:
+        found: the slides of the folder.
+        slides: the slides that are not used, with the end of a sentence: which are not used, since...
+    """
+    files = {file: (*found.annotations[file], *found.parts.get(file, ())) for file in found.annotations}
+    used = {one for file, own in files.items() if file not in slides for one in (file, *own)}
+    return {
+        one: f"belongs to {file}, which {reason}"
+        for file, reason in slides.items()
+        for one in files[file]
+        if one not in used
+    }
+
+
 def _explain_nameless(pattern: str | None) -> str:
     how = f"by {pattern!r}" if pattern else "as names in TUDP do"
     return (
@@ -421,6 +438,7 @@ def check_dicom_patients(splits: Mapping[str, str], patients: Mapping[str, str])
     Raises:
         UserError: the message names the patient and a slide of each split.
     """
+    patients = {file: patient for file, patient in patients.items() if file in splits}
     if len(set(patients.values())) < 2:
         return
     first: dict[str, str] = {}

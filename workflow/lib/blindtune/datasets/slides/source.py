@@ -88,6 +88,10 @@ class SlidesSource(Corpus):
         groups = self.list_groups()
         surveys = [replace_group(survey, groups) for path in files.values() for survey in read_extract(path)]
         left_out = dict.fromkeys(set(self._slides) - {s.file for s in surveys}, "the list of splits does not name it")
+        if self.simulator is None:
+            unused = dict.fromkeys(self._nameless, "has no patient")
+            unused |= dict.fromkeys(left_out, "the list of splits does not name")
+            left_out |= discovery.explain_unused_files(self._found, unused)
         return add_unused(loaded, self.config.classes, surveys, self._ignored | left_out)
 
     def list_nameless(self) -> Nameless:

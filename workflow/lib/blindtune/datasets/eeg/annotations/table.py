@@ -149,7 +149,7 @@ class TableReader(AnnotationReader):
         for number, row in rows:
             listed = by_name.get(_plain(row["file"]), set())
             # Without a suffix, it is a name of the copies too.
-            listed = listed - copies.keys() - nameless.keys() or listed - copies.keys() or listed
+            listed = listed - copies.keys() or listed
             if len(listed) != 1:
                 raise UserError(self._explain(number, row["file"], listed, list(by_name)))
             (file,) = listed
