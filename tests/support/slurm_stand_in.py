@@ -1,5 +1,6 @@
 """A stand-in for an allocation of Slurm: `srun` and `scontrol` as scripts, whose nodes are all this machine."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -72,6 +73,19 @@ class SlurmStandIn:
         """Return the node of every worker that srun has started, in order."""
         path = self.folder / "started"
         return path.read_text(encoding="utf-8").split() if path.exists() else []
+
+
+def kill_stopped_workers(folder: Path) -> None:
+    """End the stopped workers of an allocation, as Slurm ends all processes of a step: they cannot end by themselves.
+
+    Args:
+        folder: of its `SlurmStandIn`.
+    """
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            is_worker = WORKER_MODULE in process.cmdline() and process.environ().get("STAND_IN") == str(folder)
+            if is_worker and process.status() == psutil.STATUS_STOPPED:
+                process.kill()
 
 
 def find_remote_workers(process: int) -> list[psutil.Process]:

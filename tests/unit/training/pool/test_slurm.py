@@ -30,7 +30,7 @@ from blindtune.training.pool.trainer import Pool
 from support import pool_trainers
 from support.builders import prepared
 from support.curve_trainer import BatchCurveTrainer, CurveTrainer, StudyRunner
-from support.slurm_stand_in import SlurmStandIn, find_remote_workers
+from support.slurm_stand_in import SlurmStandIn, find_remote_workers, kill_stopped_workers
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*(currentThread|getName).*:DeprecationWarning")]
 
@@ -51,6 +51,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmS
     folder = tmp_path / "stand_in"
     folder.mkdir()
     yield SlurmStandIn(folder, monkeypatch)
+    kill_stopped_workers(folder)
     assert find_remote_workers(os.getpid()) == []
 
 
