@@ -28,7 +28,6 @@ from blindtune.records.decode_result import (
     DecodeResult,
     GroupErrors,
     Predictions,
-    check_result,
     count_by_patient,
     is_same_answer,
 )
@@ -212,9 +211,8 @@ def _compare(
     Returns:
         The recorded result under the model's identity and its predictions; None if the answers differ.
     """
-    recorded = ledger.read_predictions(similar)
     # Its events by the present rules, which the new answers are counted by too.
-    counted = check_result(similar, recorded, similar.study, "the recorded predictions", "Restore them from a backup.")
+    counted, recorded = ledger.read_decode(similar)
     identity = _verify(model, seal)
     frozen_sha256 = model.card.frozen_sha256()
     ledger.note_comparison(similar, frozen_sha256, identity)

@@ -441,19 +441,25 @@ class Ledger(LedgerFile):
         """Return the predictions of a recorded decode; None for an estimate.
 
         Raises:
+            UserError: as `read_decode`.
+        """
+        return self.read_decode(result)[1]
+
+    def read_decode(self, result: DecodeResult) -> tuple[DecodeResult, Predictions | None]:
+        """Return a recorded result with the scores that follow from its predictions, and these; None for an estimate.
+
+        Raises:
             UserError: they are missing, unreadable, not those that were recorded, or the result says something else
                 than they do.
         """
         where, advice = f"{self._path}: result of {result.study}", "Restore it from a backup."
         if result.predictions_sha256 is None:
-            check_result(result, None, where, "the result", advice)
-            return None
+            return check_result(result, None, where, "the result", advice), None
         path = self.predictions_path(result)
         if not path.exists() and (old := self._folder / "answers" / path.name).exists():
             path = old  # where ledgers of before kept them
         predictions = read_npz(path, advice)
-        check_result(result, predictions, where, str(path), advice)
-        return predictions
+        return check_result(result, predictions, where, str(path), advice), predictions
 
     def predictions_path(self, result: DecodeResult) -> Path:
         """Return the file in which the predictions of a decode are kept."""

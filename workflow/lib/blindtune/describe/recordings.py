@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from blindtune.core.errors import UserError
-from blindtune.datasets.corpus.filetree import Nameless, check_nameless
+from blindtune.datasets.corpus.filetree import check_nameless
 from blindtune.datasets.eeg.annotations.registry import find_layouts
 from blindtune.datasets.eeg.config import EegConfig
 from blindtune.datasets.eeg.discovery import find_files, parse_paths
@@ -23,12 +23,12 @@ def explain(folder: Path) -> str:
         tree = find_files(folder, config)
     except UserError as error:
         return str(error)
-    n_files = len(tree.recordings) + len(tree.nameless)
+    nameless = tree.list_nameless()
     layouts = find_layouts(tree.files, [*tree.recordings, *tree.nameless])
     found = ", ".join(f"{name} ({len(files)} files)" for name, files in layouts.items()) or "none next to them"
     keys = f"source: eeg, folder: {folder}"
     try:
-        check_nameless(Nameless(tree.nameless, n_files), config.max_bad_fraction)
+        check_nameless(nameless, config.max_bad_fraction)
         patients = len({one.patient for one in parse_paths(tree.recordings, config)})
         whose = f" of {patients} patients"
         if tree.nameless:
@@ -38,4 +38,7 @@ def explain(folder: Path) -> str:
     if len(layouts) > 1:
         keys += f", annotations: {' OR '.join(layouts)}"
     sizes = ", ".join(f"{split}: {size}" for split, size in _SIZES.items())
-    return f"{n_files} recordings{whose}, annotations: {found}. A dataset of a config: {{{keys}, sizes: {{{sizes}}}}}."
+    return (
+        f"{nameless.n_files} recordings{whose}, annotations: {found}. A dataset of a config: "
+        f"{{{keys}, sizes: {{{sizes}}}}}."
+    )

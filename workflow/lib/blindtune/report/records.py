@@ -466,8 +466,8 @@ class _Reader:
         surface = self._arrays(f"{decodes}/surface.npz")
         shown = surface if "label" in surface else None
         answers = {name: array for name, array in predictions.items() if name != "wrong" and name not in COLUMNS}
-        run = RunRecords(card, decode, trials, predictions["wrong"], shown, paths, len(doubled), answers)
-        run = replace(run, is_recorded=is_recorded)
+        wrong = predictions["wrong"]
+        run = RunRecords(card, decode, trials, wrong, shown, paths, len(doubled), answers, is_recorded=is_recorded)
         return self._with_post_mortem(run) if (dataset, system) in self._post_mortems else run
 
     def _with_post_mortem(self, run: RunRecords) -> RunRecords:

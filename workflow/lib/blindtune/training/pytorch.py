@@ -52,13 +52,13 @@ from blindtune.views.base import MAX_BATCH_VALUES, SampleView
 #: Samples per forward pass outside of training, so that its values fit into the cache. Changes no result.
 EVALUATION_BATCH = 4_096
 
-#: Values of pictures from a view per forward pass on a CPU outside of training. What the first layers of a ConvNet
-#: compute from them fits into the cache: the crops of #11 are scored twice as fast as with four times as many.
-_CPU_PICTURE_VALUES = 2**20
-
 #: The same on a CUDA device: values in a batch, and the maximum number of samples. Few small samples keep no device
 #: busy.
 _CUDA_EVALUATION_VALUES, _CUDA_MAX_EVALUATION_BATCH = 2**20, 65_536
+
+#: Values of pictures from a view per forward pass on a CPU outside of training. What the first layers of a ConvNet
+#: compute from them fits into the cache: the crops of #11 are scored twice as fast as with four times as many.
+_CPU_PICTURE_VALUES = 2**20
 
 
 @dataclass(frozen=True)
@@ -477,8 +477,8 @@ def compute_scores(model: nn.Module, x: Tensor | SampleView, kind: ScoreKind) ->
     device = next(model.parameters()).device
     if isinstance(x, Tensor):
         return torch.cat([model(part.to(device)) for part in torch.split(x, _evaluation_batch(x, device))])
-    has_pictures = device.type == "cpu" and len(x.sample_shape) == 3
-    parts = x.batches(_CPU_PICTURE_VALUES if has_pictures else MAX_BATCH_VALUES)
+    fits_cache = device.type == "cpu" and len(x.sample_shape) == 3
+    parts = x.batches(_CPU_PICTURE_VALUES if fits_cache else MAX_BATCH_VALUES)
     scores = torch.cat([model(torch.from_numpy(x.eval_batch(part)).to(device)) for part in parts])
     if x.n_eval_crops == 1:
         return scores

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from blindtune.core.errors import UserError
 from blindtune.core.seeds import derive
 from blindtune.datasets.base import SPLITS
-from blindtune.datasets.corpus.filetree import files_below
+from blindtune.datasets.corpus.filetree import Nameless, files_below
 from blindtune.datasets.corpus.globs import matches_glob
 from blindtune.datasets.eeg import formats
 from blindtune.datasets.eeg.config import EegConfig
@@ -76,6 +76,10 @@ class FileTree:
     ignored: dict[str, str]
     copies: dict[str, str] = field(default_factory=dict)
     nameless: dict[str, str] = field(default_factory=dict)
+
+    def list_nameless(self) -> Nameless:
+        """Return the recordings without a patient, and how many recordings there are with them."""
+        return Nameless(self.nameless, len(self.recordings) + len(self.nameless))
 
 
 def find_files(folder: Path, config: EegConfig) -> FileTree:

@@ -90,8 +90,7 @@ class EegSource(Corpus):
 
     def list_nameless(self) -> Nameless:
         """Return the recordings whose paths give no patient."""
-        tree = self._tree
-        return Nameless(tree.nameless, len(tree.recordings) + len(tree.nameless))
+        return self._tree.list_nameless()
 
     def take_notes(self, surveys: list[Survey]) -> list[str]:
         """Return how annotations were found, and which labels were met.

@@ -322,14 +322,22 @@ def parse_paths(
     has_patients = any(listed.values())
     found = []
     for file, annotations in sorted(files.items()):
-        own = ids.get(file, DicomIds("", ""))
-        one = SlideFile(file, next(iter(annotations), None), "", tuple(parts.get(file, ())), own.series)
+        one = _create_slide(file, annotations, parts, ids)
         named = [listed[name] for name in one.names if name in listed]
         patient = next(filter(None, named), "")
         if not patient and (named or not has_patients or _find_patient(file, pattern)):
-            patient = parse_patient(file, pattern, own.patient if pattern is None else None)
+            own = ids[file].patient if pattern is None and file in ids else None
+            patient = parse_patient(file, pattern, own)
         found.append(replace(one, patient=patient))
     return found
+
+
+def _create_slide(
+    file: str, annotations: Sequence[str], parts: Mapping[str, Sequence[str]], ids: Mapping[str, DicomIds]
+) -> SlideFile:
+    """Return a slide whose patient is not known yet; the arguments are those of `parse_paths`."""
+    series = ids[file].series if file in ids else ""
+    return SlideFile(file, next(iter(annotations), None), "", tuple(parts.get(file, ())), series)
 
 
 def find_nameless(found: FoundSlides, pattern: str | None, listed: Mapping[str, str]) -> dict[str, str]:
@@ -345,10 +353,10 @@ def find_nameless(found: FoundSlides, pattern: str | None, listed: Mapping[str, 
     if any(listed.values()):
         return {}
     named = found.patients if pattern is None else {}
-    files = [file for file in sorted(found.annotations) if not _find_patient(file, pattern) and file not in named]
     slides = [
-        SlideFile(file, None, "", tuple(found.parts.get(file, ())), found.ids.get(file, DicomIds("", "")).series)
-        for file in files
+        _create_slide(file, annotations, found.parts, found.ids)
+        for file, annotations in sorted(found.annotations.items())
+        if not _find_patient(file, pattern) and file not in named
     ]
     return {one.file: _explain_nameless(pattern) for one in slides if not any(name in listed for name in one.names)}
 

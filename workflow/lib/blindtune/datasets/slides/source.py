@@ -96,7 +96,9 @@ class SlidesSource(Corpus):
 
     def list_nameless(self) -> Nameless:
         """Return the slides that have no patient."""
-        return Nameless(self._nameless, 0 if self.simulator is not None else len(self._found.annotations))
+        if self.simulator is not None:
+            return super().list_nameless()
+        return Nameless(self._nameless, len(self._found.annotations))
 
     def list_groups(self) -> dict[str, str]:
         """Return the patients that the list of splits gives, by the slide."""

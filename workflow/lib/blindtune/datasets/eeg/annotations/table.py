@@ -133,9 +133,7 @@ class TableReader(AnnotationReader):
     def _rows(self) -> dict[str, list[tuple[int, dict[str, str]]]]:
         """The rows of each recording, with their lines."""
         by_name: dict[str, set[str]] = defaultdict(set)
-        tree = sort_files(self.folder, sorted(self.tree), self.config) if self.recordings else None
-        copies, nameless = (tree.copies, tree.nameless) if tree else ({}, {})
-        for file in (*self.recordings, *nameless):
+        for file in self.recordings:
             for name in (file, split_suffix(file)[0]):
                 by_name[name].add(file)
                 by_name[PurePosixPath(name).name].add(file)
@@ -145,6 +143,8 @@ class TableReader(AnnotationReader):
         except UnusableRecording as error:
             reason = str(error).removeprefix(f"{self._path.name} ")
             raise UserError(f"annotation_table: {self._path}: {reason}. Fix it.") from error
+        tree = sort_files(self.folder, sorted(self.tree), self.config) if by_name else None
+        copies, nameless = (tree.copies, tree.nameless) if tree else ({}, {})
         found: dict[str, list[tuple[int, dict[str, str]]]] = defaultdict(list)
         for number, row in rows:
             listed = by_name.get(_plain(row["file"]), set())
